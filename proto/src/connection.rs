@@ -1,0 +1,213 @@
+//! A blocking connection to the daemon.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use interprocess::local_socket::traits::{Stream as _, StreamCommon as _};
+use interprocess::local_socket::{GenericFilePath, Stream, ToFsName as _};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroize;
+
+use crate::error::{Error, Kind};
+use crate::frame::{Frames, encode};
+use crate::message::{Event, Hello, Reply, Request};
+use crate::{PROTOCOL, VERSION};
+
+/// How long the daemon may take to say hello. It does so before anything else, so a longer silence
+/// means that it is frozen.
+const HELLO: Duration = Duration::from_secs(3);
+
+/// An open connection whose hello was read and whose peer was found to be our own user.
+pub struct Connection {
+    stream: Stream,
+    frames: Frames,
+    hello: Hello,
+}
+
+impl Connection {
+    /// Connects to the daemon that listens at `socket`. `Ok(None)` when none does: no such file, or
+    /// a stale one.
+    pub fn open(socket: &Path) -> Result<Option<Self>, Error> {
+        let stream = match connect(socket) {
+            Ok(stream) => stream,
+            Err(error) => {
+                return match error.kind() {
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::NotADirectory => Ok(None),
+                    _ => Err(unreachable(format!(
+                        "cannot connect to {}: {error}",
+                        socket.display()
+                    ))),
+                };
+            }
+        };
+        check_peer(&stream, socket)?;
+        let mut connection = Self {
+            stream,
+            frames: Frames::new(),
+            hello: Hello {
+                hfd: Vec::new(),
+                daemon: String::new(),
+                pid: 0,
+            },
+        };
+        connection.patience(HELLO)?;
+        let Some(hello) = connection.line::<Greeting>()? else {
+            // It was on its way out: the same as if it had not been there.
+            return Ok(None);
+        };
+        connection.hello = match hello {
+            Greeting::Hello(hello) => hello,
+            Greeting::Refusal(Refusal { err }) => return Err(err),
+        };
+        Ok(Some(connection))
+    }
+
+    /// What the daemon said of itself.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Fails unless the daemon speaks a protocol of ours.
+    pub fn check_protocol(&self) -> Result<(), Error> {
+        if self
+            .hello
+            .hfd
+            .iter()
+            .any(|version| PROTOCOL.contains(version))
+        {
+            return Ok(());
+        }
+        let (theirs, daemon) = (&self.hello.hfd, &self.hello.daemon);
+        Err(Error::new(
+            Kind::NoCommonProtocol,
+            format!("hfdd {daemon} speaks protocol {theirs:?}, hfd {VERSION} speaks {PROTOCOL:?}"),
+        )
+        .hint("upgrade the older of the two, then run `hfd service restart`"))
+    }
+
+    /// Sends a request and waits for its reply.
+    pub fn request<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.patience(R::PATIENCE)?;
+        self.send(request)?;
+        self.receive::<R>()
+    }
+
+    /// Sends a request without waiting; replies come in the order of the requests.
+    pub fn send<R: Request>(&mut self, request: R) -> Result<(), Error> {
+        let mut line = Vec::with_capacity(256);
+        encode(&request.into_message(), &mut line);
+        let sent = self.stream.write_all(&line);
+        line.zeroize();
+        sent.map_err(|error| lost(&error))
+    }
+
+    /// Waits for the next reply.
+    pub fn receive<R: Request>(&mut self) -> Result<R::Reply, Error> {
+        match self.line::<Reply<R::Reply>>()? {
+            Some(reply) => reply.into(),
+            None => Err(unreachable("the daemon left before it answered".to_owned())),
+        }
+    }
+
+    /// The next event of a connection that carries them; waits for ever, `None` when the daemon
+    /// has left.
+    pub fn event(&mut self) -> Result<Option<Event>, Error> {
+        self.stream
+            .set_recv_timeout(None)
+            .map_err(|error| lost(&error))?;
+        self.line::<Event>()
+    }
+
+    fn patience(&mut self, patience: Duration) -> Result<(), Error> {
+        self.stream
+            .set_recv_timeout(Some(patience))
+            .and_then(|()| self.stream.set_send_timeout(Some(patience)))
+            .map_err(|error| lost(&error))
+    }
+
+    fn line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+        let mut chunk = [0; 4096];
+        let outcome = loop {
+            if let Some(line) = self.frames.next_line() {
+                break serde_json::from_slice(line).map(Some).map_err(|error| {
+                    // serde_json's message may quote the input; its place and class do not.
+                    let (class, column) = (error.classify(), error.column());
+                    Error::new(
+                        Kind::Other,
+                        format!(
+                            "the daemon's answer is malformed ({class:?} error at column {column})"
+                        ),
+                    )
+                });
+            }
+            match self.stream.read(&mut chunk) {
+                Ok(0) => break Ok(None),
+                Ok(length) => self.frames.push(&chunk[..length])?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Ok(None),
+                Err(error) => break Err(lost(&error)),
+            }
+        };
+        chunk.zeroize();
+        outcome
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("hello", &self.hello)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The first line: a hello, or the reason why there is none (too many connections, a foreign peer).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Greeting {
+    Hello(Hello),
+    Refusal(Refusal),
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    err: Error,
+}
+
+fn connect(socket: &Path) -> io::Result<Stream> {
+    Stream::connect(socket.to_fs_name::<GenericFilePath>()?)
+}
+
+/// Refuses a server that another user runs: `HFD_SOCKET` may point anywhere, and a path may have
+/// been taken by somebody else. Nothing was sent before this.
+fn check_peer(stream: &Stream, socket: &Path) -> Result<(), Error> {
+    let peer = stream.peer_creds().ok().and_then(|creds| creds.euid());
+    let own = rustix::process::geteuid().as_raw();
+    if peer == Some(own) {
+        return Ok(());
+    }
+    let socket = socket.display();
+    Err(
+        Error::new(Kind::Refused, format!("{socket} is served by another user"))
+            .hint("unset HFD_SOCKET, or remove that socket"),
+    )
+}
+
+fn unreachable(message: String) -> Error {
+    Error::new(Kind::DaemonUnreachable, message)
+        .hint("`hfd service status` tells more, `hfd service restart` starts afresh")
+}
+
+fn lost(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            Error::new(Kind::DaemonUnreachable, "the daemon does not answer")
+                .hint("`hfd service restart` ends it and starts another")
+        }
+        _ => unreachable(format!("the connection to the daemon broke: {error}")),
+    }
+}
