@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use hfd_proto::{Error, Kind, StoreId};
 use tokio::sync::Notify;
 
-use crate::store::{Backend, Store};
+use crate::store::{Backend, FileStore, SecretService, Store};
 
 /// The stores by their id.
 pub struct Stores {
@@ -44,9 +44,10 @@ impl Stores {
         match id {
             StoreId::SecretService => Ok(self
                 .secret_service
-                .get_or_init(|| self.watched(Store::spawn(Backend::secret_service())))),
+                .get_or_init(|| self.watched(Store::spawn(Backend::SecretService(SecretService::new(|name| std::env::var_os(name))))))),
             StoreId::File => {
-                let open = || Store::spawn(Backend::file(self.directory.join("tokens.hfd")));
+                let file = self.directory.join("tokens.hfd");
+                let open = || Store::spawn(Backend::File(FileStore::new(file)));
                 Ok(self.file.get_or_init(|| self.watched(open())))
             }
             StoreId::MacosKeychain | StoreId::WindowsCredentialManager => Err(Error::new(

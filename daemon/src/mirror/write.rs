@@ -19,6 +19,15 @@ pub struct NewFiles {
     pub token: Option<Option<Zeroizing<Vec<u8>>>>,
 }
 
+impl std::fmt::Debug for NewFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewFiles")
+            .field("stored", &self.stored.is_some())
+            .field("token", &self.token.as_ref().map(Option::is_some))
+            .finish()
+    }
+}
+
 /// Why nothing, or not everything, was written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
