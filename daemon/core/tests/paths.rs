@@ -101,26 +101,20 @@ fn paths_tokens_and_switches_are_those_of_huggingface_hub() {
 
 fn generate(random: &mut Random) -> Case {
     let mut env = BTreeMap::new();
-    for (name, pieces, length, rarity) in [
+    for (name, pieces, length, unset_once_in) in [
         ("HF_HOME", PATHS, 6, 2),
         ("HF_TOKEN_PATH", PATHS, 6, 2),
         ("XDG_CACHE_HOME", PATHS, 6, 2),
-        ("HOME", PATHS, 4, 1),
-        ("A", PATHS, 4, 1),
-        ("B", PATHS, 4, 1),
+        ("HOME", PATHS, 4, 6),
+        ("A", PATHS, 4, 6),
+        ("B", PATHS, 4, 6),
         ("A_B", PATHS, 4, 2),
         ("no such", PATHS, 4, 2),
         ("HF_TOKEN", TOKENS, 5, 2),
         ("HUGGING_FACE_HUB_TOKEN", TOKENS, 5, 2),
         ("HF_HUB_DISABLE_IMPLICIT_TOKEN", TRUTHS, 2, 2),
     ] {
-        // Unset half the time, or now and then.
-        let unset = if rarity == 2 {
-            random.once_in(2)
-        } else {
-            random.once_in(6)
-        };
-        if !unset {
+        if !random.once_in(unset_once_in) {
             env.insert(name.to_owned(), random.string(pieces, length));
         }
     }
