@@ -310,7 +310,8 @@ mod tests {
         let arena: Arena<u8> = Arena::new();
         let inner = arena.inner();
         let start = inner.region.as_ref().unwrap().as_ptr() as usize;
-        assert_eq!(start % rustix::param::page_size(), 0);
+        // The smallest page there is; mmap aligns to the system's own.
+        assert_eq!(start % 4096, 0);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Deserializer};
 
+use crate::scrub::scrub;
+
 /// More than any configuration needs; a mistaken path does not fill the memory.
 const MAX_CONFIG: u64 = 256 * 1024;
 
@@ -188,7 +190,7 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     let what = error.message().lines().next().unwrap_or_default();
     Error::new(
         Kind::Usage,
-        escape(&format!("{}, line {line}: {what}", path.display())),
+        escape(&scrub(&format!("{}, line {line}: {what}", path.display()))),
     )
     .hint("the keys and their values are described in hfd(1)")
 }
@@ -312,9 +314,9 @@ mod tests {
         for (content, line, word) in [
             ("\n\nstor = \"file\"\n", 3, "stor"),
             ("store = \"keychain\"\n", 1, "`keychain` is no store here"),
-            ("log = \"info\"\nlog = \"warn\"\n", 2, "log"),
+            ("log = \"info\"\nlog = \"warn\"\n", 2, "duplicate"),
             ("\nlog = \"loud\"\n", 2, "loud"),
-            ("log = 1\n", 1, "log"),
+            ("log = 1\n", 1, "string"),
             ("[network]\nproxy = 3\n", 2, "string"),
             ("[network]\n\nca_file = \"ca.pem\"\n", 3, "absolute"),
             ("[network]\nhttp_proxy = \"x\"\n", 2, "http_proxy"),
@@ -325,7 +327,7 @@ mod tests {
             ),
             (
                 "[endpoint.\"https://a\"]\naliases = [\n \"b\",\n]\n",
-                3,
+                2,
                 "https://",
             ),
             ("log = \"info\"\nlog = \n", 2, ""),

@@ -127,7 +127,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_token_survives(before in ".{0,40}", token in "hf_[A-Za-z]{8,40}", after in ".{0,40}") {
-            prop_assert!(!scrub(&format!("{before}{token}{after}")).contains(&token));
+            let scrubbed = scrub(&[before, token.clone(), after].concat());
+            prop_assert!(!scrubbed.contains(&token));
         }
 
         #[test]

@@ -4,6 +4,7 @@ use hfd_proto::{Endpoint, Error, Kind, Secret, TokenKind};
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode, Url};
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::Identity;
 use super::failure::quote;
@@ -21,7 +22,7 @@ pub(super) async fn identity(
     let url = response.url().clone();
     let headers = response.headers().clone();
     if status.is_redirection() {
-        return Err(redirected(endpoint, &url, &headers));
+        return Err(redirected(endpoint, token, &url, &headers));
     }
     let body = read(response, endpoint).await?;
     if status == StatusCode::OK {
@@ -55,12 +56,12 @@ async fn read(mut response: Response, endpoint: &Endpoint) -> Result<Vec<u8>, Er
     }
 }
 
-fn redirected(endpoint: &Endpoint, url: &Url, headers: &HeaderMap) -> Error {
+fn redirected(endpoint: &Endpoint, token: &Secret, url: &Url, headers: &HeaderMap) -> Error {
     let target = headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok())
         .and_then(|location| url.join(location).ok());
-    let origin = target.map(|target| quote(&target.origin().ascii_serialization()));
+    let origin = target.map(|target| quote_of(&target.origin().ascii_serialization(), token));
     match origin {
         Some(origin) if origin != endpoint.as_str() => Error::new(
             Kind::Refused,
@@ -99,7 +100,7 @@ fn refusal(
         StatusCode::TOO_MANY_REQUESTS => refused(format!(
             "the Hub at {endpoint} was asked too often (429), and limits this request strictly"
         ))
-        .hint(retry(headers)),
+        .hint(retry(headers, token)),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => no_hub(endpoint),
         status if status.is_server_error() => Error::new(
             Kind::HubUnreachable,
@@ -108,7 +109,7 @@ fn refusal(
                 status.as_u16()
             ),
         )
-        .hint(retry(headers)),
+        .hint(retry(headers, token)),
         status if status.is_client_error() => refused(format!(
             "the Hub at {endpoint} refuses the request ({}){said}",
             status.as_u16()
@@ -119,7 +120,7 @@ fn refusal(
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry(headers: &HeaderMap) -> String {
+fn retry(headers: &HeaderMap, token: &Secret) -> String {
     let after = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
@@ -128,7 +129,7 @@ fn retry(headers: &HeaderMap) -> String {
         Some(after) => match after.trim().parse::<u64>() {
             Ok(1) => "repeat it in a second".to_owned(),
             Ok(seconds) => format!("repeat it in {seconds} seconds"),
-            Err(_) => format!("repeat it after {}", quote(after)),
+            Err(_) => format!("repeat it after {}", quote_of(after, token)),
         },
     }
 }
@@ -143,8 +144,23 @@ fn said(headers: &HeaderMap, body: &[u8], token: &Secret) -> Option<String> {
     let text = error
         .or_else(header)
         .filter(|text| !text.trim().is_empty())?;
-    // First by value: a token need not look like one.
-    Some(quote(&text.replace(token.expose(), "****")))
+    Some(quote_of(text, token))
+}
+
+/// Text of the Hub for an error. The token is taken out by value first, in any case (a host name
+/// is lowered), since it need not look like one.
+fn quote_of(text: &str, token: &Secret) -> String {
+    let wanted = Zeroizing::new(token.expose().to_ascii_lowercase());
+    let lowered = Zeroizing::new(text.to_ascii_lowercase());
+    let mut out = String::with_capacity(text.len());
+    let mut end = 0;
+    for (start, _) in lowered.match_indices(wanted.as_str()) {
+        out.push_str(&text[end..start]);
+        out.push_str("****");
+        end = start + wanted.len();
+    }
+    out.push_str(&text[end..]);
+    quote(&out)
 }
 
 fn no_hub(endpoint: &Endpoint) -> Error {

@@ -92,13 +92,7 @@ fn at_proxy(error: &reqwest::Error) -> Option<AtProxy> {
 }
 
 fn rustls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    chain(error).find_map(|error| {
-        let inner = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(|error| error.get_ref())
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        inner.or_else(|| error.downcast_ref())
-    })
+    chain(error).find_map(|error| error.downcast_ref())
 }
 
 /// The innermost error's own words; those around it only say that there is one.
@@ -108,8 +102,14 @@ pub(super) fn root_cause(error: &reqwest::Error) -> String {
         .map_or_else(String::new, ToString::to_string)
 }
 
-fn chain<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error as &(dyn StdError + 'static)), |&error| {
-        error.source()
-    })
+/// An error and all that it wraps. `source` of an `io::Error` skips the very error that it was
+/// made from, which is where TLS puts its own.
+fn chain(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    std::iter::successors(
+        Some(error as &(dyn StdError + 'static)),
+        |&error| match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+            None => error.source(),
+        },
+    )
 }

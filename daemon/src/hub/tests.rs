@@ -20,12 +20,12 @@ fn hub() -> Hub {
     Hub::new(&config::Network::default())
 }
 
-/// A Hub whose patience a test can outlast.
+/// For those that never answer; where an answer is expected, a busy machine may take its time.
 fn impatient() -> Hub {
     Hub {
         limits: Limits {
             connect: Duration::from_millis(300),
-            total: Duration::from_millis(600),
+            total: Duration::from_secs(1),
             ..Limits::default()
         },
         ..hub()
@@ -53,21 +53,22 @@ async fn ask(
     let result = hub.whoami(endpoint, &token(), network).await;
     if let Err(error) = &result {
         let text = format!("{error:?} {error}");
-        assert!(!text.contains(CANARY), "{text}");
+        assert!(
+            !text.to_lowercase().contains(&CANARY.to_lowercase()),
+            "{text}"
+        );
         assert!(!error.message.contains(['\n', '\u{1b}']), "{text}");
         assert!(error.hint.is_some(), "{text}");
     }
     result
 }
 
-async fn failure_at(server: &Server) -> Error {
-    ask(&impatient(), &at(server), &environment())
-        .await
-        .unwrap_err()
+async fn failure_at(hub: &Hub, server: &Server) -> Error {
+    ask(hub, &at(server), &environment()).await.unwrap_err()
 }
 
 async fn failure(answer: String) -> Error {
-    failure_at(&Server::start(Role::Http(answer)).await).await
+    failure_at(&hub(), &Server::start(Role::Http(answer)).await).await
 }
 
 #[tokio::test]
@@ -300,7 +301,7 @@ async fn a_redirect_is_named_and_not_followed() {
 #[tokio::test]
 async fn a_redirect_on_the_same_host_is_not_followed_either() {
     let server = Server::start(Role::Http(answer("302 Found", "Location: /login\r\n", ""))).await;
-    let error = failure_at(&server).await;
+    let error = failure_at(&hub(), &server).await;
     assert_eq!(error.kind, Kind::Refused);
     assert!(error.message.contains("answers with a redirect"), "{error}");
     assert_eq!(server.seen().len(), 1);
@@ -309,7 +310,7 @@ async fn a_redirect_on_the_same_host_is_not_followed_either() {
 #[tokio::test]
 async fn no_answer_is_an_answer_within_the_deadline() {
     let silent = Server::start(Role::Silent).await;
-    let error = failure_at(&silent).await;
+    let error = failure_at(&impatient(), &silent).await;
     assert_eq!(error.kind, Kind::HubUnreachable);
     assert!(error.message.contains("did not answer in time"), "{error}");
 }
@@ -330,7 +331,8 @@ async fn an_answer_that_breaks_off_or_never_ends_is_an_error() {
             "cannot be reached",
         ),
     ] {
-        let error = failure(answer.to_owned()).await;
+        let server = Server::start(Role::Http(answer.to_owned())).await;
+        let error = failure_at(&impatient(), &server).await;
         assert_eq!(error.kind, Kind::HubUnreachable);
         assert!(error.message.contains(words), "{error}");
     }
@@ -346,9 +348,7 @@ async fn nobody_listens() {
     drop(server);
     // The port is free once the server's task has gone.
     tokio::task::yield_now().await;
-    let error = ask(&impatient(), &endpoint, &environment())
-        .await
-        .unwrap_err();
+    let error = ask(&hub(), &endpoint, &environment()).await.unwrap_err();
     assert_eq!(error.kind, Kind::HubUnreachable);
     assert!(error.message.contains("refused"), "{error}");
 }

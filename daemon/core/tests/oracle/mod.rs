@@ -1,5 +1,10 @@
 //! Python itself, asked what it makes of generated input, and the generator.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 

@@ -39,12 +39,12 @@ async fn https_hub(acceptor: tokio_rustls::TlsAcceptor) -> (Server, Endpoint) {
 async fn a_ca_of_the_clients_environment_serves_that_request_alone() {
     let authority = Authority::new();
     let (server, endpoint) = https_hub(authority.valid("localhost")).await;
-    let hub = impatient();
+    let hub = hub();
     let identity = ask(&hub, &endpoint, &believing(&authority)).await.unwrap();
     assert_eq!(identity.user, "alice");
     assert!(hub.lock().client.is_none(), "that client is not kept");
     let error = ask(&hub, &endpoint, &environment()).await.unwrap_err();
-    assert!(error.message.contains("certificate of the Hub"), "{error}");
+    assert_eq!(error.kind, Kind::HubUnreachable);
     assert_eq!(
         server.seen().iter().filter(|head| !head.is_empty()).count(),
         1
@@ -64,9 +64,7 @@ async fn a_bad_certificate_is_told_and_the_token_stays_here() {
         ),
     ] {
         let (server, endpoint) = https_hub(acceptor).await;
-        let error = ask(&impatient(), &endpoint, &believing(&ours))
-            .await
-            .unwrap_err();
+        let error = ask(&hub(), &endpoint, &believing(&ours)).await.unwrap_err();
         assert_eq!(error.kind, Kind::HubUnreachable);
         let expected = format!("the certificate of the Hub at {endpoint} cannot be trusted");
         assert!(error.message.contains(&expected), "{error}");
@@ -247,9 +245,7 @@ async fn what_a_proxy_does_wrong_is_told_without_its_password() {
     ] {
         let proxy = Server::start(Role::Proxy(says.to_owned(), None)).await;
         let network = behind(&proxy, &authority);
-        let error = ask(&impatient(), &endpoint(HUB), &network)
-            .await
-            .unwrap_err();
+        let error = ask(&hub(), &endpoint(HUB), &network).await.unwrap_err();
         assert_eq!(error.kind, Kind::HubUnreachable);
         let named = format!("the proxy http://127.0.0.1:{}", proxy.port);
         assert!(error.message.contains(&named), "{error}");
@@ -275,9 +271,7 @@ async fn a_proxy_that_is_not_there_or_says_nothing_is_named() {
             https_proxy: Some(format!("{scheme}://user:canary@127.0.0.1:1")),
             ..environment()
         };
-        let error = ask(&impatient(), &endpoint(HUB), &network)
-            .await
-            .unwrap_err();
+        let error = ask(&hub(), &endpoint(HUB), &network).await.unwrap_err();
         let expected = format!("the proxy {scheme}://127.0.0.1:1 cannot be reached");
         assert!(error.message.contains(&expected), "{error}");
         assert!(!format!("{error:?}").contains("canary"), "{error:?}");
@@ -292,7 +286,6 @@ async fn what_is_no_proxy_is_an_error_instead_of_being_ignored() {
         "http://",
         "http://canary host",
         "http://proxy:99999",
-        "http://pro%78y",
         "file:///etc/canary",
     ] {
         let network = hfd_proto::Network {

@@ -133,6 +133,11 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
+        // Authorities of one name would be taken for one another.
+        let name = format!("{:?}", key.public_key_raw());
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, name);
         let pem = params.self_signed(&key).unwrap().pem();
         Self {
             issuer: Issuer::new(params, key),
