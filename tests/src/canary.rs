@@ -231,12 +231,12 @@ mod tests {
         let search = Search::new([&token]);
         assert!(
             !search
-                .bytes("here", token.value[..22].as_bytes())
+                .bytes("here", &token.value.as_bytes()[..22])
                 .is_empty()
         );
         assert!(
             !search
-                .bytes("here", token.value[18..].as_bytes())
+                .bytes("here", &token.value.as_bytes()[18..])
                 .is_empty()
         );
         assert!(search.bytes("here", token.masked().as_bytes()).is_empty());

@@ -244,6 +244,13 @@ impl Sandbox {
         token
     }
 
+    /// A token of `alice` that she has logged in with, and which is now the active one.
+    pub fn logged_in(&self, name: &str) -> Token {
+        let token = self.token(name);
+        self.hfd(["login", "--with-token"]).stdin(&token).ok();
+        token
+    }
+
     /// Every living process of the session.
     pub fn processes(&self) -> Vec<Process> {
         processes::marked(self.mark)

@@ -112,7 +112,9 @@ impl Hub {
     /// The tokens that arrived, oldest first.
     pub fn bearers(&self) -> Vec<String> {
         let seen = self.seen();
-        seen.iter().filter_map(|seen| seen.bearer().map(str::to_owned)).collect()
+        seen.iter()
+            .filter_map(|seen| seen.bearer().map(str::to_owned))
+            .collect()
     }
 
     /// Waits until this many requests have arrived.

@@ -31,7 +31,13 @@ fn the_real_client_logs_in_at_the_mock_hub() {
         .python("import huggingface_hub as h; print(h.get_token())")
         .ok()
         .prints(&work);
-    assert!(sandbox.hub().bearers().iter().all(|bearer| *bearer == work.value));
+    assert!(
+        sandbox
+            .hub()
+            .bearers()
+            .iter()
+            .all(|bearer| *bearer == work.value)
+    );
 }
 
 #[test]
@@ -100,7 +106,10 @@ fn a_token_in_a_command_line_is_found() {
     let mut holding = sandbox.program("sh", ["-c", script, &work.value]).spawn();
     holding.line();
     let leaks = sandbox.leaks();
-    assert!(leaks[0].place.starts_with("the command line of process"), "{leaks:?}");
+    assert!(
+        leaks[0].place.starts_with("the command line of process"),
+        "{leaks:?}"
+    );
     holding.kill9();
 }
 
@@ -110,6 +119,8 @@ fn a_process_that_detached_itself_is_found() {
     let script = "setsid env -i sleep 600 >/dev/null 2>&1 </dev/null & echo $!";
     sandbox.sh(script).ok();
     let left = sandbox.processes();
-    let sleeping = left.iter().find(|process| process.command.ends_with("sleep 600"));
+    let sleeping = left
+        .iter()
+        .find(|process| process.command.ends_with("sleep 600"));
     processes::kill9(sleeping.expect("it is found by its mark").pid);
 }
