@@ -105,7 +105,7 @@ mod tests {
         };
         assert_eq!(
             shown(&tokens(&[entry("ci \u{202e}x"), active])),
-            "   name         user   role   token        store\n   \
+            "   name          user   role   token        store\n   \
                 ci \\u{202e}x                hf_****WXYZ  secret-service\n\
              *  work          alice  write  hf_****WXYZ  secret-service\n"
         );
