@@ -1,5 +1,5 @@
-//! `RawConfigParser._read` of CPython (3.11 to 3.14, `Lib/configparser.py`), strict as it is by
-//! default, with `[DEFAULT]` merged as `ConfigParser.items` does.
+//! `RawConfigParser._read` of CPython (`Lib/configparser.py`; 3.10 to 3.13 read alike), strict as it
+//! is by default, with `[DEFAULT]` merged as `ConfigParser.items` does.
 
 use ini::{Properties, SectionEntry};
 

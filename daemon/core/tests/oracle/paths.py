@@ -9,6 +9,8 @@ import os
 import pwd
 import sys
 
+assert sys.version_info >= (3, 10), "huggingface_hub 2 and these tests need Python 3.10"
+
 
 class Account:
     def __init__(self, home):

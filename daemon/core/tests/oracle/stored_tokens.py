@@ -10,6 +10,8 @@ import io
 import json
 import sys
 
+assert sys.version_info >= (3, 10), "huggingface_hub 2 and these tests need Python 3.10"
+
 OWN = ["hf_token", "refresh_token", "expires_at"]
 
 
