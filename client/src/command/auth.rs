@@ -21,11 +21,11 @@ pub(crate) struct Arguments {
 /// How `hf` is told what its output should look like.
 #[derive(Debug, Args)]
 pub(crate) struct Style {
-    /// How to print: `auto`, `human` and `agent` are for people here, `quiet` spares notes
-    #[arg(long, global = true, value_enum, default_value_t = Format::Auto)]
+    /// How to print; `auto`, `human` and `agent` are the same here, `quiet` spares notes
+    #[arg(long, global = true, value_enum, default_value_t = Format::Auto, display_order = 898)]
     format: Format,
     /// The same as --format quiet
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 899)]
     quiet: bool,
     /// Nothing is truncated anyway
     #[arg(long, global = true, hide = true)]
@@ -158,7 +158,7 @@ fn is_logged_in(context: &Context) -> Result<bool, Failure> {
         .is_some())
 }
 
-/// As upstream: nothing to log out of is no error.
+/// As upstream: nothing to log out of is no error, and nobody is asked.
 fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
     let tokens = session::request(&context.env, List { home })?.tokens;
@@ -167,5 +167,5 @@ fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let all = name.is_none();
-    logout::run(logout::Arguments { name, all }, context)
+    logout::remove(logout::Arguments { name, all }, context)
 }

@@ -24,14 +24,20 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let home = context.env.home()?;
+    // Refused before anybody is asked.
+    context.env.home()?;
     if arguments.name.is_none() && prompt::possible(context) {
         ask(arguments.all, context)?;
     }
+    remove(arguments, context)
+}
+
+/// Logs out without asking.
+pub(super) fn remove(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let request = Logout {
         name: arguments.name,
         all: arguments.all,
-        home: Some(home),
+        home: Some(context.env.home()?),
     };
     let reply = session::request(&context.env, request)?;
     context.output.answer(&LoggedOut(&reply))?;

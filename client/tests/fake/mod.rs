@@ -91,13 +91,21 @@ impl Desk {
 
     /// `hfd` with this place and nothing else of our environment.
     pub(crate) fn hfd(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.path("bin/hfd"));
+        let mut command = self.command("hfd");
+        command.args(arguments);
         command
-            .args(arguments)
+    }
+
+    /// Any program, likewise.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
+        let mut command = Command::new("env");
+        command
+            .arg(program)
             .env_clear()
             .env("HOME", self.path("home"))
             .env("XDG_RUNTIME_DIR", self.path("run"))
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", path)
             .stdin(Stdio::null());
         command
     }
