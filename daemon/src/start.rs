@@ -11,7 +11,7 @@ use hfd_core::model::Salt;
 use hfd_proto::{Error, Kind, LockFile, Place, Ready, Reply, StoreId, VERSION, private_dir};
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::config::Config;
+use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS};
 use crate::engine::Engine;
 use crate::hub::Hub;
@@ -131,11 +131,12 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
     let lock = Lock::take(&place)
         .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
     let Some(lock) = lock else { return other(&place) };
-    let destination = match log_to_file {
-        true => Destination::File(place.log()),
-        false => Destination::usual(env, place.log()),
+    let destination = match (log_to_file, Destination::usual(env, place.log())) {
+        (true, _) => Destination::File(place.log()),
+        (false, Destination::Journal) => Destination::Journal,
+        (false, _) => Destination::Stderr,
     };
-    log::start(destination, config.log)?;
+    log::start(destination, level(&config)?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -144,6 +145,17 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
     // A thread that a file system holds is not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// `HFD_LOG`, else the configured level.
+fn level(config: &Config) -> Result<Level, Error> {
+    match std::env::var("HFD_LOG") {
+        Ok(level) if !level.is_empty() => level.parse().map_err(|_| {
+            Error::new(Kind::Usage, "HFD_LOG is not a log level")
+                .hint("use error, warn, info, debug or trace")
+        }),
+        _ => Ok(config.log),
+    }
 }
 
 /// Another daemon holds the lock: it is the one, and whoever asked is told where it is.
