@@ -53,12 +53,35 @@ pub(crate) fn usage(refusal: &clap::Error, arguments: &[OsString]) -> ExitCode {
     // Whatever follows `--` belongs to another program.
     let mut ours = arguments.iter().take_while(|argument| *argument != "--");
     if ours.any(|argument| argument == "--json") {
-        let error = Error::new(Kind::Usage, first_sentence(&refusal.to_string()))
-            .hint("`hfd help` shows how it is used");
+        let message = without_tokens(&first_sentence(&refusal.to_string()));
+        let error = Error::new(Kind::Usage, message).hint("`hfd help` shows how it is used");
         return report(&error.into(), true);
     }
-    let _ = refusal.print();
+    let styled = refusal.render();
+    let text = match std::io::stderr().is_terminal() && crate::output::colours_wanted() {
+        true => styled.ansi().to_string(),
+        false => styled.to_string(),
+    };
+    let _ = std::io::stderr().write_all(without_tokens(&text).as_bytes());
     ExitCode::from(Kind::Usage.exit_status())
+}
+
+/// clap repeats what it does not understand, and that may be a token (`hfd login hf_…`), which
+/// must not end up in somebody's log.
+fn without_tokens(text: &str) -> String {
+    let is_inside = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("hf_") {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|character| !is_inside(character));
+        let (word, after) = from.split_at(end.unwrap_or(from.len()));
+        kept.push_str(before);
+        // Shorter words are options and file names.
+        kept.push_str(if word.len() >= 12 { "hf_****" } else { word });
+        rest = after;
+    }
+    kept + rest
 }
 
 fn document(error: &Error) -> String {
@@ -128,6 +151,14 @@ mod tests {
             document(&Error::new(Kind::TimedOut, "the store does not answer")),
             "{\"error\":{\"kind\":\"timed-out\",\"message\":\"the store does not answer\",\
              \"hint\":null}}\n"
+        );
+    }
+
+    #[test]
+    fn a_misplaced_token_is_not_repeated() {
+        assert_eq!(
+            without_tokens("unexpected 'hf_abcdefghijkl' found, hf_home, hf_"),
+            "unexpected 'hf_****' found, hf_home, hf_"
         );
     }
 

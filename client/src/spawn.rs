@@ -164,9 +164,9 @@ fn wait_readable(stdout: &ChildStdout, deadline: Instant) -> io::Result<()> {
         tv_nsec: left.subsec_nanos().into(),
     };
     match poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&timeout)) {
-        Ok(0) => Err(io::Error::other("it took longer than 10 s")),
+        Ok(0) => Err(io::Error::other(format!("it took longer than {READY:?}"))),
         Ok(_) => Ok(()),
-        // A signal: the read that follows waits, but for a process that is there.
+        // Stopped and continued (Ctrl-Z): the deadline still holds.
         Err(rustix::io::Errno::INTR) => wait_readable(stdout, deadline),
         Err(error) => Err(error.into()),
     }
