@@ -43,32 +43,31 @@ pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
 
 /// A connection to the daemon that runs, whatever its version; `None` when none does.
 ///
-/// A place that cannot be connected to is passed over: with the environment of `su`,
-/// `XDG_RUNTIME_DIR` is another user's. It becomes the error when a daemon is known to run, since
-/// its lock is held, and none of the places leads to it.
+/// A place that refuses is passed over where there is another: with the environment of `su`,
+/// `XDG_RUNTIME_DIR` is somebody else's. It becomes the error when all refuse (`HFD_SOCKET` is the
+/// only one), or when a daemon is known to run, since its lock is held, and none leads to it.
 pub(crate) fn find(place: &Place) -> Result<Option<Connection>, Error> {
-    let mut tried: Vec<PathBuf> = Vec::new();
-    let mut refusal = None;
-    for socket in place.sockets() {
+    let usual: Vec<PathBuf> = place.sockets().collect();
+    let mut refusals = Vec::new();
+    for socket in &usual {
+        match Connection::open(socket) {
+            Ok(Some(connection)) => return Ok(Some(connection)),
+            Ok(None) => {}
+            Err(error) => refusals.push(error),
+        }
+    }
+    let all_refuse = refusals.len() == usual.len();
+    // Read last: in the ordinary case nothing but a socket is touched.
+    let elsewhere = place.lock_file().map(|lock| lock.socket);
+    if let Some(socket) = elsewhere.filter(|socket| !usual.contains(socket)) {
         match Connection::open(&socket) {
             Ok(Some(connection)) => return Ok(Some(connection)),
             Ok(None) => {}
-            Err(error) => refusal = refusal.or(Some(error)),
-        }
-        tried.push(socket);
-    }
-    if let Some(lock) = place
-        .lock_file()
-        .filter(|lock| !tried.contains(&lock.socket))
-    {
-        match Connection::open(&lock.socket) {
-            Ok(Some(connection)) => return Ok(Some(connection)),
-            Ok(None) => {}
-            Err(error) => refusal = refusal.or(Some(error)),
+            Err(error) => refusals.push(error),
         }
     }
-    match refusal {
-        Some(error) if is_held(&place.lock()) => Err(error),
+    match refusals.into_iter().next() {
+        Some(error) if all_refuse || is_held(&place.lock()) => Err(error),
         _ => Ok(None),
     }
 }
