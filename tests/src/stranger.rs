@@ -32,7 +32,8 @@ impl Stranger {
         }
     }
 
-    /// Connects to a socket, sends a line and says what came back: `heard …`, or `error …`.
+    /// Connects to a socket, asks this if it is greeted, and says what came: `heard …`, or
+    /// `error …`.
     pub fn calls(&self, socket: &Path, line: &str) -> String {
         self.ask(&format!("call {}\t{line}", socket.display()))
     }
@@ -117,14 +118,18 @@ fn open_socket(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// The daemon speaks first; if that is a greeting, it is asked, and what it answers is told too.
 fn call(socket: &Path, line: &str) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
+    let stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    // It may be turned away before it has spoken.
-    let spoke = writeln!(stream, "{line}");
+    let mut lines = BufReader::new(&stream);
     let mut heard = String::new();
-    stream.read_to_string(&mut heard)?;
-    Ok(format!("heard {} {spoke:?}", heard.trim_end()))
+    lines.read_line(&mut heard)?;
+    if heard.contains("\"hfd\"") {
+        writeln!(&stream, "{line}")?;
+        lines.read_line(&mut heard)?;
+    }
+    Ok(format!("heard {}", heard.trim_end()))
 }
 
 /// Greets one client as a daemon does, and tells what it sends until it leaves.

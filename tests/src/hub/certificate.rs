@@ -4,7 +4,7 @@ use rcgen::generate_simple_self_signed;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// A certificate for `localhost` and `127.0.0.1` that nobody but its holder trusts.
+/// A certificate for `localhost`, `127.0.0.1` and `hub.test` that nobody but its holder trusts.
 #[derive(Debug)]
 pub struct Certificate {
     pem: String,
@@ -18,7 +18,7 @@ impl Certificate {
     /// # Panics
     /// When the system has no randomness.
     pub fn self_signed() -> Self {
-        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+        let names = ["localhost", "127.0.0.1", "hub.test"].map(str::to_owned);
         let certified = generate_simple_self_signed(names).expect("a certificate can be made");
         Self {
             pem: certified.cert.pem(),

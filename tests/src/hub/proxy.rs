@@ -4,27 +4,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::http::{self, Seen};
+use super::server::Hub;
 
-/// A proxy that records what it is asked for and then does it: `CONNECT` for https, a forwarded
-/// `GET` for http.
+/// A proxy that records what it is asked for and connects to a Hub, whatever host it was asked for:
+/// names that only the proxy can resolve are what proxies are for.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    hub: SocketAddr,
     seen: Mutex<Vec<Seen>>,
     closing: Mutex<bool>,
 }
 
 impl Proxy {
     /// A proxy on a loopback port, until it is dropped.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(hub: &Hub) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            hub: hub.address(),
+            seen: Mutex::default(),
+            closing: Mutex::new(false),
+        });
         let of_thread = shared.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -63,35 +69,13 @@ impl Shared {
             return Ok(());
         };
         lock(&self.seen).push(request.clone());
-        let server = if request.method == "CONNECT" {
-            let server = TcpStream::connect(&request.target)?;
-            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
-            server
-        } else {
-            forward(&request)?
-        };
+        if request.method != "CONNECT" {
+            return http::answer(&mut client, 403, &[], "");
+        }
+        let server = TcpStream::connect(self.hub)?;
+        client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
         join(client, server)
     }
-}
-
-/// Sends on a request that names a whole URL, as one that names a path.
-fn forward(request: &Seen) -> io::Result<TcpStream> {
-    let rest = request.target.strip_prefix("http://");
-    let rest = rest.ok_or_else(|| io::Error::other("not a URL to forward"))?;
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let mut server = TcpStream::connect(host)?;
-    let mut head = format!(
-        "{} /{path} HTTP/1.1\r\nconnection: close\r\n",
-        request.method
-    );
-    for (name, value) in &request.headers {
-        if name != "connection" && name != "proxy-connection" {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    head.push_str("\r\n");
-    server.write_all(head.as_bytes())?;
-    Ok(server)
 }
 
 /// Copies both ways until both have ended.

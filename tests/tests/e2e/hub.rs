@@ -135,23 +135,29 @@ fn a_proxy() {
     let sandbox = Sandbox::builder().https(certificate).start();
     let bundle = sandbox.root().join("ca.pem");
     std::fs::write(&bundle, pem).unwrap();
-    let proxy = Proxy::start().unwrap();
+    let proxy = Proxy::start(sandbox.hub()).unwrap();
     let through = |url: &str| {
         let work = sandbox.token("work");
         let login = sandbox.hfd(["login", "--with-token"]).stdin(&work);
-        login
-            .env("SSL_CERT_FILE", &bundle)
-            .env("HTTPS_PROXY", url)
-            .end()
+        let login = login
+            .env("HF_ENDPOINT", "https://hub.test")
+            .env("SSL_CERT_FILE", &bundle);
+        login.env("HTTPS_PROXY", url).end()
     };
     fault.answers("login through it", through(&proxy.url()));
     let seen = proxy.seen();
     assert_eq!(seen[0].method, "CONNECT");
-    assert_eq!(seen[0].target, sandbox.hub().address().to_string());
+    assert_eq!(seen[0].target, "hub.test:443");
     assert_eq!(seen[0].bearer(), None, "it sees a tunnel, no token");
+    let url = proxy.url();
     drop(proxy);
-    let nobody = Proxy::start().unwrap().url();
     fault
-        .answers("login through none", through(&nobody))
+        .answers("login through one that is gone", through(&url))
         .notes("proxy");
+    // A proxy serves the one command that names it.
+    let direct = sandbox
+        .hfd(["whoami"])
+        .env("HF_ENDPOINT", "https://hub.test")
+        .end();
+    fault.answers("whoami without it", direct);
 }

@@ -72,10 +72,14 @@ fn locked() {
         .prints(&work);
     let state = fault.answers("status", status(&sandbox)).json();
     assert_eq!(state["lock"], "keychain", "{state}");
+    // A daemon that has not seen the value yet, and no file that holds it.
+    let aside = sandbox.home().join("aside");
+    std::fs::rename(sandbox.hf_home(), &aside).unwrap();
     sandbox.hfd(["service", "restart"]).ok();
     fault
         .answers("token", sandbox.hfd(["token", "work"]).end())
         .within(SOON);
+    std::fs::rename(&aside, sandbox.hf_home()).unwrap();
     sandbox.keyring().unlock();
     fault.answers("login afterwards", login(&sandbox, &play));
     sandbox.hfd(["token", "work"]).ok().prints(&work);

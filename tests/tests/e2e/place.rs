@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use hfd_e2e::{Sandbox, Stranger, fault, processes};
+use hfd_e2e::{Sandbox, Stranger, eventually, fault, processes};
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -79,7 +79,7 @@ fn a_group_writable_socket_directory() {
     refused
         .notes(directory.to_str().unwrap())
         .notes("chmod 700");
-    assert!(sandbox.daemons().is_empty());
+    eventually("no daemon stays", || sandbox.daemons().is_empty());
     set_mode(&directory, 0o700);
     fault.answers("list afterwards", sandbox.hfd(["list"]).end());
 }
@@ -95,7 +95,7 @@ fn a_socket_directory_of_another_user() {
     stranger.makes_directory(&directory);
     let refused = fault.answers("list", sandbox.hfd(["list"]).end());
     refused.notes("another user");
-    assert!(sandbox.daemons().is_empty());
+    eventually("no daemon stays", || sandbox.daemons().is_empty());
     stranger.removes_directory(&directory);
     set_mode(&sandbox.runtime_dir(), 0o700);
     fault.answers("list afterwards", sandbox.hfd(["list"]).end());
