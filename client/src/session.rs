@@ -47,19 +47,19 @@ pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
 /// `XDG_RUNTIME_DIR` is somebody else's. It becomes the error when all refuse (`HFD_SOCKET` is the
 /// only one), or when a daemon is known to run, since its lock is held, and none leads to it.
 pub(crate) fn find(place: &Place) -> Result<Option<Connection>, Error> {
-    let usual: Vec<PathBuf> = place.sockets().collect();
     let mut refusals = Vec::new();
-    for socket in &usual {
-        match Connection::open(socket) {
+    for socket in place.sockets() {
+        match Connection::open(&socket) {
             Ok(Some(connection)) => return Ok(Some(connection)),
             Ok(None) => {}
             Err(error) => refusals.push(error),
         }
     }
-    let all_refuse = refusals.len() == usual.len();
+    let all_refuse = refusals.len() == place.sockets().count();
     // Read last: in the ordinary case nothing but a socket is touched.
     let elsewhere = place.lock_file().map(|lock| lock.socket);
-    if let Some(socket) = elsewhere.filter(|socket| !usual.contains(socket)) {
+    let elsewhere = elsewhere.filter(|socket| place.sockets().all(|usual| usual != *socket));
+    if let Some(socket) = elsewhere {
         match Connection::open(&socket) {
             Ok(Some(connection)) => return Ok(Some(connection)),
             Ok(None) => {}
