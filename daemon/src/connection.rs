@@ -28,7 +28,11 @@ const GATHER: usize = 64 * 1024;
 
 /// Serves one connection to its end. `place` is `None` when all are taken.
 pub async fn serve(daemon: Arc<Daemon>, stream: Stream, place: Option<OwnedSemaphorePermit>) {
-    let mut connection = Connection { stream, frames: Frames::new(), out: Vec::new() };
+    let mut connection = Connection {
+        stream,
+        frames: Frames::new(),
+        out: Vec::new(),
+    };
     let outcome = match connection.admit(place.is_some()) {
         Ok(()) => connection.converse(&daemon).await,
         Err(error) => connection.refuse(error).await,
@@ -59,8 +63,10 @@ impl Connection {
             return Err(Error::new(Kind::Refused, "this daemon serves another user"));
         }
         if !place {
-            return Err(Error::new(Kind::DaemonUnreachable, "too many connections are open")
-                .hint("end some of the programs that hold one"));
+            return Err(
+                Error::new(Kind::DaemonUnreachable, "too many connections are open")
+                    .hint("end some of the programs that hold one"),
+            );
         }
         Ok(())
     }
@@ -72,8 +78,11 @@ impl Connection {
     }
 
     async fn converse(&mut self, daemon: &Arc<Daemon>) -> io::Result<()> {
-        let hello =
-            Hello { hfd: PROTOCOL.to_vec(), daemon: VERSION.to_owned(), pid: std::process::id() };
+        let hello = Hello {
+            hfd: PROTOCOL.to_vec(),
+            daemon: VERSION.to_owned(),
+            pid: std::process::id(),
+        };
         encode(&hello, &mut self.out);
         self.flush().await?;
         let mut first = true;
@@ -118,7 +127,9 @@ impl Connection {
     /// Answers every whole line that has arrived, in order.
     async fn answer_lines(&mut self, daemon: &Arc<Daemon>) -> io::Result<Next> {
         loop {
-            let Some(line) = self.frames.next_line() else { return Ok(Next::Continue) };
+            let Some(line) = self.frames.next_line() else {
+                return Ok(Next::Continue);
+            };
             match parse(line) {
                 Err(error) => encode(&Reply::<()>::Err(error), &mut self.out),
                 Ok(Message::Watch(_)) => return Ok(Next::Watch),
@@ -161,9 +172,11 @@ impl Connection {
             };
             let event = match event {
                 Ok(event) => event,
-                Err(RecvError::Lagged(_)) => {
-                    Event { event: "lagged".to_owned(), name: None, dir: None }
-                }
+                Err(RecvError::Lagged(_)) => Event {
+                    event: "lagged".to_owned(),
+                    name: None,
+                    dir: None,
+                },
                 Err(RecvError::Closed) => return Ok(()),
             };
             encode(&event, &mut self.out);

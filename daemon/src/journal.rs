@@ -53,7 +53,11 @@ impl Item {
         Key {
             endpoint: self.endpoint.clone(),
             name: self.name.clone(),
-            part: if self.refresh { Part::Refresh } else { Part::Access },
+            part: if self.refresh {
+                Part::Refresh
+            } else {
+                Part::Access
+            },
         }
     }
 }
@@ -157,7 +161,9 @@ impl Journal {
     fn replay(&mut self, content: &[u8]) -> io::Result<()> {
         let mut good = 0;
         for line in content.split_inclusive(|byte| *byte == b'\n') {
-            let Ok(line_) = serde_json::from_slice::<Line>(line) else { break };
+            let Ok(line_) = serde_json::from_slice::<Line>(line) else {
+                break;
+            };
             if !line.ends_with(b"\n") {
                 break;
             }
@@ -168,7 +174,11 @@ impl Journal {
             }
         }
         if good < content.len() as u64 {
-            tracing::warn!(at = good, of = content.len(), "the journal ends in a torn line");
+            tracing::warn!(
+                at = good,
+                of = content.len(),
+                "the journal ends in a torn line"
+            );
             self.file.set_len(good)?;
         }
         self.length = good;
@@ -202,7 +212,15 @@ impl Journal {
         changes: Vec<Change>,
     ) -> io::Result<u64> {
         let id = self.seq + 1;
-        self.append(Entry::Intent(Transaction { id, puts, deletes, changes }), true)?;
+        self.append(
+            Entry::Intent(Transaction {
+                id,
+                puts,
+                deletes,
+                changes,
+            }),
+            true,
+        )?;
         Ok(id)
     }
 
@@ -231,7 +249,10 @@ impl Journal {
     }
 
     fn append(&mut self, entry: Entry, durable: bool) -> io::Result<()> {
-        let line = Line { seq: self.seq + 1, entry };
+        let line = Line {
+            seq: self.seq + 1,
+            entry,
+        };
         let mut bytes = Vec::with_capacity(512);
         hfd_proto::encode(&line, &mut bytes);
         if let Err(error) = self.file.write_all(&bytes) {
@@ -274,8 +295,10 @@ impl Journal {
             unsettled: &self.unsettled,
         };
         let bytes = serde_json::to_vec(&snapshot)?;
-        let (temporary, target) =
-            (self.directory.join("index.json.new"), self.directory.join("index.json"));
+        let (temporary, target) = (
+            self.directory.join("index.json.new"),
+            self.directory.join("index.json"),
+        );
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
@@ -309,7 +332,10 @@ fn read_snapshot(path: &Path) -> io::Result<Option<Snapshot>> {
     let snapshot: Snapshot =
         serde_json::from_slice(&bytes).map_err(|error| foreign(format!("damaged ({error})")))?;
     if snapshot.version != VERSION {
-        return Err(foreign(format!("of format {}, not {VERSION}", snapshot.version)));
+        return Err(foreign(format!(
+            "of format {}, not {VERSION}",
+            snapshot.version
+        )));
     }
     Ok(Some(snapshot))
 }
@@ -387,7 +413,16 @@ mod tests {
         let mut journal = Journal::open(dir.path(), SALT).unwrap();
         journal.change(vec![put("a")], true).unwrap();
         journal
-            .change(vec![Change::Rename { old: name("a"), new: name("b") }, put("a")], true)
+            .change(
+                vec![
+                    Change::Rename {
+                        old: name("a"),
+                        new: name("b"),
+                    },
+                    put("a"),
+                ],
+                true,
+            )
             .unwrap();
         let lines = std::fs::read(dir.path().join("journal")).unwrap();
         journal.fold().unwrap();

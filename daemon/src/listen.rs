@@ -54,7 +54,10 @@ impl Socket {
 
     fn bind_at(path: &Path) -> Result<Self, Error> {
         let cannot = |error: io::Error| {
-            Error::new(Kind::Other, format!("cannot listen at {}: {error}", path.display()))
+            Error::new(
+                Kind::Other,
+                format!("cannot listen at {}: {error}", path.display()),
+            )
         };
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(cannot(io::ErrorKind::InvalidInput.into()));
@@ -64,7 +67,10 @@ impl Socket {
         // could be longer than the 108 bytes of a socket address.
         let by_descriptor = descriptor_path(&directory).join(name);
         remove_stale(&by_descriptor).map_err(cannot)?;
-        let name = by_descriptor.as_path().to_fs_name::<GenericFilePath>().map_err(cannot)?;
+        let name = by_descriptor
+            .as_path()
+            .to_fs_name::<GenericFilePath>()
+            .map_err(cannot)?;
         let listener = ListenerOptions::new()
             .name(name)
             .mode(0o600)
@@ -73,7 +79,11 @@ impl Socket {
             .create_tokio()
             .map_err(cannot)?;
         let metadata = std::fs::symlink_metadata(path).map_err(cannot)?;
-        Ok(Self { listener, path: path.to_owned(), file: (metadata.dev(), metadata.ino()) })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+            file: (metadata.dev(), metadata.ino()),
+        })
     }
 
     /// Where it listens.
@@ -109,7 +119,9 @@ impl Socket {
 
 impl std::fmt::Debug for Socket {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Socket").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Socket")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -32,7 +32,10 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            let lock = Self { file, path: path.clone() };
+            let lock = Self {
+                file,
+                path: path.clone(),
+            };
             // Between opening and locking somebody may have removed the file: that lock is void.
             if lock.holds() {
                 return Ok(Some(lock));

@@ -12,33 +12,52 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit};
 const FILES: u64 = 4096;
 
 /// No core dump, no reading of this process's memory by others of the same user, files private.
-/// Each is best effort: a sandbox may forbid it, and a daemon that serves is worth more.
-pub fn harden() {
+/// Each is best effort: a sandbox may forbid it, and a daemon that serves is worth more. Returns
+/// what did not work, to be logged once there is a log.
+pub fn harden() -> Vec<(&'static str, io::Error)> {
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    if let Err(error) = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!(%error, "this process can be dumped");
-    }
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
-    if let Err(error) = rustix::process::setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core dumps are not switched off");
-    }
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let outcomes = [
+        (
+            "this process can be dumped",
+            rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable),
+        ),
+        (
+            "core dumps are not switched off",
+            rustix::process::setrlimit(Resource::Core, none),
+        ),
+        ("the limit of open files stays low", raise_files()),
+    ];
+    let failed = outcomes
+        .into_iter()
+        .filter_map(|(what, outcome)| Some((what, outcome.err()?)));
+    failed.map(|(what, error)| (what, error.into())).collect()
+}
+
+fn raise_files() -> rustix::io::Result<()> {
     let files = rustix::process::getrlimit(Resource::Nofile);
     let wanted = files.maximum.map_or(FILES, |maximum| maximum.min(FILES));
-    if files.current.is_some_and(|current| current < wanted) {
-        let raised = Rlimit { current: Some(wanted), maximum: files.maximum };
-        if let Err(error) = rustix::process::setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, "the limit of open files stays low");
+    match files.current {
+        Some(current) if current < wanted => {
+            let raised = Rlimit {
+                current: Some(wanted),
+                maximum: files.maximum,
+            };
+            rustix::process::setrlimit(Resource::Nofile, raised)
         }
+        _ => Ok(()),
     }
 }
 
 /// Starts this program again as a daemon: a session of its own, no parent, nothing inherited but
 /// standard output, on which it says when it is ready. The caller then exits.
 pub fn detach() -> io::Result<()> {
-    // The caller may be a process group leader when run by hand; the daemon never is.
-    if rustix::process::setsid().is_err() {
-        tracing::debug!("already the leader of a group");
-    }
+    // Refused to the leader of a group, which this is when a shell runs it by hand: the daemon then
+    // stays in that session, and lives on as any background job does.
+    drop(rustix::process::setsid());
     close_on_exec();
     Command::new(std::env::current_exe()?)
         .current_dir("/")
@@ -53,10 +72,7 @@ pub fn detach() -> io::Result<()> {
 /// not for the daemon.
 fn close_on_exec() {
     // SAFETY: with CLOSE_RANGE_CLOEXEC no descriptor is closed now; each stays valid for its owner
-    // until the program is replaced.
-    let outcome = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
-    if outcome != 0 {
-        // Linux before 5.11; descriptors opened by Rust are marked anyway.
-        tracing::debug!("inherited descriptors stay open");
-    }
+    // until the program is replaced. Linux before 5.11 refuses, and what Rust opened is marked
+    // anyway.
+    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
 }

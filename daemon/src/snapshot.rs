@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hfd_core::model::{Index, Mirror, Record};
 use hfd_proto::{Error, Home, Kind, MirrorState, MirrorStatus, TokenName};
 
-use crate::mirror::{Disk, Stamps};
+use crate::mirror::{Disk, Stamps, stamps};
 
 /// The state after the last change.
 #[derive(Debug, Clone)]
@@ -34,6 +34,22 @@ pub struct MirrorNow {
     pub detail: Option<String>,
 }
 
+impl MirrorNow {
+    /// Whether the files still are as they were last seen. On this machine's own file systems that
+    /// costs two `stat` calls here and now; elsewhere a `stat` may hang and is asked on the thread.
+    pub async fn unchanged(&self, home: &Home) -> bool {
+        let Some(known) = self.stamps else {
+            return false;
+        };
+        let current = match self.local {
+            true => stamps(home),
+            // Where the file system does not answer, nothing new can be read either.
+            false => self.disk.run(stamps).await.unwrap_or(known),
+        };
+        current == known
+    }
+}
+
 impl Snapshot {
     /// A mirror: what is known of it, and how it is.
     pub fn mirror(&self, home: &Home) -> Option<(&Mirror, &MirrorNow)> {
@@ -47,7 +63,10 @@ impl Snapshot {
 
     /// A token, or the error that there is none of that name.
     pub fn token(&self, name: &TokenName) -> Result<&Record, Error> {
-        self.index.tokens.get(name).ok_or_else(|| no_such_token(name))
+        self.index
+            .tokens
+            .get(name)
+            .ok_or_else(|| no_such_token(name))
     }
 
     /// Every mirror as `status` shows it.
@@ -68,6 +87,9 @@ impl Snapshot {
 
 /// No token of that name.
 pub fn no_such_token(name: &TokenName) -> Error {
-    Error::new(Kind::NoSuchToken, format!("there is no token named `{}`", name.escaped()))
-        .hint("`hfd list` shows the names")
+    Error::new(
+        Kind::NoSuchToken,
+        format!("there is no token named `{}`", name.escaped()),
+    )
+    .hint("`hfd list` shows the names")
 }

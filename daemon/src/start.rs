@@ -19,10 +19,10 @@ use crate::journal::Journal;
 use crate::listen::{self, Signals, Socket};
 use crate::lock::Lock;
 use crate::log::{self, Destination};
+use crate::process;
 use crate::snapshot::Snapshot;
 use crate::stores::Stores;
 use crate::values::Values;
-use crate::process;
 
 const USAGE: &str = "\
 hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
@@ -98,7 +98,11 @@ fn usage(what: &str) -> Error {
 /// The error as the ready line's other half, and for a person.
 fn failed(error: &Error) -> ExitCode {
     say(&Reply::<Ready>::Err(error.clone()));
-    let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let hint = error
+        .hint
+        .as_deref()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
     drop(writeln!(std::io::stderr(), "hfdd: {error}{hint}"));
     ExitCode::from(error.kind.exit_status())
 }
@@ -119,7 +123,7 @@ fn print(bytes: &[u8]) -> ExitCode {
 }
 
 fn serve(log_to_file: bool) -> Result<(), Error> {
-    process::harden();
+    let not_hardened = process::harden();
     let env = |name: &str| std::env::var_os(name);
     let place = Place::new(env)?;
     let state = place.state_dir();
@@ -130,13 +134,18 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
     };
     let lock = Lock::take(&place)
         .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
-    let Some(lock) = lock else { return other(&place) };
+    let Some(lock) = lock else {
+        return other(&place);
+    };
     let destination = match (log_to_file, Destination::usual(env, place.log())) {
         (true, _) => Destination::File(place.log()),
         (false, Destination::Journal) => Destination::Journal,
         (false, _) => Destination::Stderr,
     };
     log::start(destination, level(&config)?)?;
+    for (what, error) in not_hardened {
+        tracing::warn!(%error, "{what}");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -168,7 +177,9 @@ fn other(place: &Place) -> Result<(), Error> {
                 say(&Reply::Ok(Ready { pid, socket }));
                 return Ok(());
             }
-            let holder = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            let holder = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw);
             if let Some(holder) = holder.filter(|_| !woken) {
                 // Its socket is gone: it looks, and binds it anew.
                 woken = rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok();
@@ -176,8 +187,11 @@ fn other(place: &Place) -> Result<(), Error> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    Err(Error::new(Kind::DaemonUnreachable, "another hfdd is running and cannot be reached")
-        .hint("`hfd service restart` ends it and starts another"))
+    Err(Error::new(
+        Kind::DaemonUnreachable,
+        "another hfdd is running and cannot be reached",
+    )
+    .hint("`hfd service restart` ends it and starts another"))
 }
 
 async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> {
@@ -198,9 +212,17 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
     }));
     let (events, _) = broadcast::channel(EVENTS);
     let (moved, where_) = watch::channel::<PathBuf>(socket.path().to_owned());
-    let engine =
-        Engine::start(journal, Arc::clone(&stores), Arc::clone(&values), publish, events.clone());
-    let ready = Ready { pid: std::process::id(), socket: socket.path().to_owned() };
+    let engine = Engine::start(
+        journal,
+        Arc::clone(&stores),
+        Arc::clone(&values),
+        publish,
+        events.clone(),
+    );
+    let ready = Ready {
+        pid: std::process::id(),
+        socket: socket.path().to_owned(),
+    };
     let daemon = Arc::new(Daemon {
         hub: Hub::new(&config.network),
         config,
@@ -218,7 +240,10 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
     listen::serve(Arc::clone(&daemon), socket, signals, place, lock, moved).await;
-    if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest()).await.is_err() {
+    if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
+        .await
+        .is_err()
+    {
         tracing::warn!("a change is cut off; it is settled at the next start");
     }
     tracing::info!("left");

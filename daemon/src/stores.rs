@@ -42,9 +42,11 @@ impl Stores {
     /// A store. One that this build does not have is an error that names those it has.
     pub fn get(&self, id: StoreId) -> Result<&Store, Error> {
         match id {
-            StoreId::SecretService => Ok(self
-                .secret_service
-                .get_or_init(|| self.watched(Store::spawn(Backend::SecretService(SecretService::new(|name| std::env::var_os(name))))))),
+            StoreId::SecretService => Ok(self.secret_service.get_or_init(|| {
+                self.watched(Store::spawn(Backend::SecretService(SecretService::new(
+                    |name| std::env::var_os(name),
+                ))))
+            })),
             StoreId::File => {
                 let file = self.directory.join("tokens.hfd");
                 let open = || Store::spawn(Backend::File(FileStore::new(file)));
@@ -62,7 +64,10 @@ impl Stores {
     /// exists.
     pub fn to_search(&self) -> Vec<StoreId> {
         let file = self.directory.join("tokens.hfd").exists() && self.default != StoreId::File;
-        [self.default].into_iter().chain(file.then_some(StoreId::File)).collect()
+        [self.default]
+            .into_iter()
+            .chain(file.then_some(StoreId::File))
+            .collect()
     }
 
     /// Completes when the state of a store has changed.
@@ -83,6 +88,8 @@ impl Stores {
 
 impl std::fmt::Debug for Stores {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stores").field("default", &self.default).finish_non_exhaustive()
+        f.debug_struct("Stores")
+            .field("default", &self.default)
+            .finish_non_exhaustive()
     }
 }

@@ -23,7 +23,12 @@ pub struct Values {
 impl Values {
     /// Nothing is known yet.
     pub fn new(salt: Salt, stores: Arc<Stores>) -> Self {
-        Self { salt, stores, arena: Arena::new(), masked: Mutex::default() }
+        Self {
+            salt,
+            stores,
+            arena: Arena::new(),
+            masked: Mutex::default(),
+        }
     }
 
     /// Remembers the value of an access token.
@@ -58,7 +63,10 @@ impl Values {
         // The store is the truth for values: another program may have changed the item.
         let print = self.salt.fingerprint(&value);
         if print != record.access {
-            tracing::warn!(?name, "the keychain holds another value than the index knows of");
+            tracing::warn!(
+                ?name,
+                "the keychain holds another value than the index knows of"
+            );
         }
         self.learn(print, &value);
         Ok(value)
@@ -71,12 +79,19 @@ impl Values {
         record: &Record,
         part: Part,
     ) -> Result<Secret, Error> {
-        let key = Key { endpoint: record.endpoint.clone(), name: name.clone(), part };
+        let key = Key {
+            endpoint: record.endpoint.clone(),
+            name: name.clone(),
+            part,
+        };
         let store = self.stores.get(record.store)?;
         store.get(&key).await?.ok_or_else(|| {
             let (name, store) = (name.escaped(), record.store.as_str());
-            Error::new(Kind::StoreUnavailable, format!("the store {store} does not hold `{name}`"))
-                .hint("log in again, or open the keychain that it was stored in")
+            Error::new(
+                Kind::StoreUnavailable,
+                format!("the store {store} does not hold `{name}`"),
+            )
+            .hint("log in again, or open the keychain that it was stored in")
         })
     }
 }

@@ -207,10 +207,12 @@ impl<'a> Merge<'a> {
             Some(_) if base == Some(&file) => None,
             // A value that hfd itself replaced: a stale writer brought it back.
             Some(_) if self.is_superseded(name, file.access) => None,
-            // A value that another name already holds here needs no second copy under a new name.
+            // A tool changed it, or says more about it.
             Some(known) if base == Some(&known) || known.access == file.access => {
                 import(name.clone(), true)
             }
+            // Kept under another name already.
+            Some(_) if self.index.name_of(file.access, None).is_some() => None,
             // Two values of one name and no common ancestor that tells which is newer: keep both.
             Some(_) => import(self.index.free_name(name), false),
         }

@@ -25,7 +25,10 @@ pub(super) fn items(name: &TokenName, record: &Record) -> Vec<Item> {
         name: name.clone(),
         refresh,
     };
-    [item(false)].into_iter().chain(record.refresh.map(|_| item(true))).collect()
+    [item(false)]
+        .into_iter()
+        .chain(record.refresh.map(|_| item(true)))
+        .collect()
 }
 
 impl Worker {
@@ -41,9 +44,14 @@ impl Worker {
         changes: Vec<Change>,
     ) -> Result<(), Error> {
         let salt = self.index().salt;
-        let prints =
-            puts.iter().map(|(item, value)| (item.clone(), salt.fingerprint(value))).collect();
-        let id = self.journal.intend(prints, deletes.clone(), changes).map_err(|e| disk(&e))?;
+        let prints = puts
+            .iter()
+            .map(|(item, value)| (item.clone(), salt.fingerprint(value)))
+            .collect();
+        let id = self
+            .journal
+            .intend(prints, deletes.clone(), changes)
+            .map_err(|e| disk(&e))?;
         let mut touched = false;
         if let Err(error) = self.in_store(&puts, &deletes, &mut touched).await {
             if !touched {
@@ -81,7 +89,9 @@ impl Worker {
 
     /// Changes of the index alone, durable before they are answered.
     pub(super) fn change(&mut self, changes: Vec<Change>) -> Result<(), Error> {
-        self.journal.change(changes, true).map_err(|error| disk(&error))
+        self.journal
+            .change(changes, true)
+            .map_err(|error| disk(&error))
     }
 
     /// The store for new tokens, or the one asked for.

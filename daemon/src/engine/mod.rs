@@ -5,6 +5,8 @@ mod change;
 mod session;
 mod settle;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use session::not_logged_in;
 pub(crate) use sync::{now, token_of};
@@ -108,7 +110,10 @@ impl Engine {
     /// Has the mirrors looked at soon, without waiting. A full queue will do so anyway.
     pub fn notice(&self) {
         let (answer, _) = oneshot::channel();
-        drop(self.jobs.try_send((Instant::now(), Job::Sync(None, answer))));
+        drop(
+            self.jobs
+                .try_send((Instant::now(), Job::Sync(None, answer))),
+        );
     }
 
     /// Keeps what the Hub said of a stored token, without waiting.
@@ -190,7 +195,8 @@ impl Worker {
         self.settle().await;
         self.search_stores().await;
         for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
-            self.sync_mirror(&home, hfd_core::reconcile::Occasion::Noticed).await;
+            self.sync_mirror(&home, hfd_core::reconcile::Occasion::Noticed)
+                .await;
         }
         self.publish();
     }
@@ -205,9 +211,15 @@ impl Worker {
     }
 
     fn event(&self, event: &str, name: Option<&hfd_proto::TokenName>, home: Option<&Home>) {
-        let dir = home.and_then(|home| home.token_path.parent()).map(ToOwned::to_owned);
+        let dir = home
+            .and_then(|home| home.token_path.parent())
+            .map(ToOwned::to_owned);
         // Without a watcher nobody receives it.
-        drop(self.events.send(Event { event: event.to_owned(), name: name.cloned(), dir }));
+        drop(self.events.send(Event {
+            event: event.to_owned(),
+            name: name.cloned(),
+            dir,
+        }));
     }
 
     /// The caller's home as a mirror. The first home of all becomes one in mode `files`, a later
@@ -221,7 +233,11 @@ impl Worker {
         if self.index().mirrors.contains_key(home) {
             return Ok(Some(home.clone()));
         }
-        let mode = if self.index().mirrors.is_empty() { Some(Mode::Files) } else { manage };
+        let mode = if self.index().mirrors.is_empty() {
+            Some(Mode::Files)
+        } else {
+            manage
+        };
         let Some(mode) = mode else { return Ok(None) };
         let now = sync::open_mirror(home.clone())?;
         let checked = now.disk.run(crate::mirror::check_home).await;
@@ -236,11 +252,19 @@ impl Worker {
                 .hint("point HF_HOME at a directory that only you can write"));
             }
             Err(waiting) => {
-                return Err(Error::new(Kind::TimedOut, format!("{directory}: {waiting}")));
+                return Err(Error::new(
+                    Kind::TimedOut,
+                    format!("{directory}: {waiting}"),
+                ));
             }
         }
-        let manage = Change::Manage { home: home.clone(), mode };
-        self.journal.change(vec![manage], true).map_err(|error| change::disk(&error))?;
+        let manage = Change::Manage {
+            home: home.clone(),
+            mode,
+        };
+        self.journal
+            .change(vec![manage], true)
+            .map_err(|error| change::disk(&error))?;
         self.mirrors.insert(home.clone(), now);
         Ok(Some(home.clone()))
     }

@@ -93,9 +93,17 @@ impl Worker {
     }
 
     fn forget_refresh(&mut self, name: &TokenName) {
-        let Some(record) = self.index().tokens.get(name) else { return };
-        let record = Record { refresh: None, ..record.clone() };
-        if let Err(error) = self.change(vec![Change::Put { name: name.clone(), record }]) {
+        let Some(record) = self.index().tokens.get(name) else {
+            return;
+        };
+        let record = Record {
+            refresh: None,
+            ..record.clone()
+        };
+        if let Err(error) = self.change(vec![Change::Put {
+            name: name.clone(),
+            record,
+        }]) {
             tracing::warn!(%error, "cannot write the journal");
         }
     }
@@ -132,8 +140,10 @@ impl Worker {
             let Some(access) = self.read_item(&item(id, key, Part::Access)).await? else {
                 continue;
             };
-            let has_refresh =
-                keys.contains(&Key { part: Part::Refresh, ..key.clone() });
+            let has_refresh = keys.contains(&Key {
+                part: Part::Refresh,
+                ..key.clone()
+            });
             let refresh = match has_refresh {
                 true => self.read_item(&item(id, key, Part::Refresh)).await?,
                 false => None,
@@ -143,7 +153,11 @@ impl Worker {
         let found = changes.len();
         self.change(changes)?;
         if found > 0 {
-            tracing::info!(store = id.as_str(), found, "took up tokens that the store holds");
+            tracing::info!(
+                store = id.as_str(),
+                found,
+                "took up tokens that the store holds"
+            );
         }
         Ok(())
     }

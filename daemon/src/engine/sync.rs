@@ -9,9 +9,7 @@ use hfd_core::observe::{Observation, TokenFile};
 use hfd_core::reconcile::{
     Content, Files, Held, Import, NewActive, Occasion, Plan, agreed, reconcile, values,
 };
-use hfd_proto::{
-    Endpoint, Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape,
-};
+use hfd_proto::{Endpoint, Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
 use zeroize::Zeroizing;
 
 use super::change::items;
@@ -36,7 +34,10 @@ struct Trouble {
 
 impl Trouble {
     fn new(state: MirrorState, detail: impl Into<String>) -> Self {
-        Self { state, detail: detail.into() }
+        Self {
+            state,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -54,7 +55,13 @@ impl From<Error> for Trouble {
 
 /// The directory of a home, for a terminal.
 pub(super) fn shown(home: &Home) -> String {
-    escape(&home.token_path.parent().unwrap_or(&home.token_path).to_string_lossy())
+    escape(
+        &home
+            .token_path
+            .parent()
+            .unwrap_or(&home.token_path)
+            .to_string_lossy(),
+    )
 }
 
 /// A mirror that nothing is known of yet.
@@ -89,7 +96,10 @@ impl Worker {
             changes.extend(self.sync_mirror(&home, Occasion::Noticed).await);
         }
         self.publish();
-        Ok(SyncReply { changes, mirrors: self.publish.borrow().mirror_statuses() })
+        Ok(SyncReply {
+            changes,
+            mirrors: self.publish.borrow().mirror_statuses(),
+        })
     }
 
     /// Brings one mirror in step, as far as that is possible now, and records how it is. Returns
@@ -127,6 +137,10 @@ impl Worker {
                 let held = plan.held;
                 plan = self.plan(home, &seen.observation, occasion);
                 plan.held = plan.held.or(held);
+                if plan.active.is_some() || !plan.imports.is_empty() || !plan.removals.is_empty() {
+                    // The store knew more than the index: decided afresh in the next round.
+                    continue;
+                }
             }
             let Some(files) = plan.write else {
                 self.agree(home, plan.held)?;
@@ -141,7 +155,10 @@ impl Worker {
             };
             self.agree(home, plan.held)?;
         }
-        Err(Trouble::new(MirrorState::Conflict, "another program keeps changing the files"))
+        Err(Trouble::new(
+            MirrorState::Conflict,
+            "another program keeps changing the files",
+        ))
     }
 
     /// Reads the files on the mirror's thread and keeps the values that the index knows.
@@ -151,15 +168,19 @@ impl Worker {
         };
         let disk = Arc::clone(&now.disk);
         let look = disk.run(|home| (observe(home), is_local(home))).await;
-        let (seen, local) = look.map_err(|waiting| {
-            Trouble::new(MirrorState::Waiting, waiting.to_string())
-        })?;
+        let (seen, local) =
+            look.map_err(|waiting| Trouble::new(MirrorState::Waiting, waiting.to_string()))?;
         if let Some(now) = self.mirrors.get_mut(home) {
             now.local = local;
         }
-        let seen = seen.map_err(|error| Trouble::new(MirrorState::Unreadable, error.to_string()))?;
-        let known: BTreeMap<Fingerprint, ()> =
-            self.index().tokens.values().map(|record| (record.access, ())).collect();
+        let seen =
+            seen.map_err(|error| Trouble::new(MirrorState::Unreadable, error.to_string()))?;
+        let known: BTreeMap<Fingerprint, ()> = self
+            .index()
+            .tokens
+            .values()
+            .map(|record| (record.access, ()))
+            .collect();
         for (print, value) in values(&self.index().salt, &seen.observation) {
             if known.contains_key(&print) {
                 self.values.learn(print, value);
@@ -205,7 +226,10 @@ impl Worker {
             if let Some(name) = &name {
                 self.note(done, home, name, "activated");
             }
-            self.change(vec![Change::Activate { home: home.clone(), name }])?;
+            self.change(vec![Change::Activate {
+                home: home.clone(),
+                name,
+            }])?;
         }
         Ok(())
     }
@@ -242,7 +266,10 @@ impl Worker {
                 }
                 _ => {}
             }
-            changes.push(Change::Put { name: import.name.clone(), record });
+            changes.push(Change::Put {
+                name: import.name.clone(),
+                record,
+            });
         }
         self.transact(puts, deletes, changes).await?;
         for import in imports {
@@ -286,7 +313,9 @@ impl Worker {
         name: &TokenName,
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<(), Trouble> {
-        let Some(record) = self.index().tokens.get(name) else { return Ok(()) };
+        let Some(record) = self.index().tokens.get(name) else {
+            return Ok(());
+        };
         let tombstone = Tombstone {
             name: name.clone(),
             access: record.access,
@@ -294,7 +323,8 @@ impl Worker {
             by: shown(home),
         };
         let deletes = items(name, record);
-        self.transact(Vec::new(), deletes, vec![Change::Remove { tombstone }]).await?;
+        self.transact(Vec::new(), deletes, vec![Change::Remove { tombstone }])
+            .await?;
         self.note(done, home, name, "removed");
         Ok(())
     }
@@ -312,7 +342,11 @@ impl Worker {
             new.stored = Some(self.stored_tokens(contents, &known).await?);
         }
         if let Some(token) = files.token {
-            let active = self.index().mirrors.get(home).and_then(|mirror| mirror.active.clone());
+            let active = self
+                .index()
+                .mirrors
+                .get(home)
+                .and_then(|mirror| mirror.active.clone());
             new.token = Some(match (token, active) {
                 (Some(print), Some(name)) => {
                     let value = self.value(&name, print, false, &known).await?;
@@ -321,11 +355,17 @@ impl Worker {
                 _ => None,
             });
         }
-        let Some(now) = self.mirrors.get(home) else { return Ok(()) };
+        let Some(now) = self.mirrors.get(home) else {
+            return Ok(());
+        };
         let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
         match disk.run(move |home| write(home, &new, &stamps)).await {
             Ok(Ok(_)) => {
-                let active = self.index().mirrors.get(home).and_then(|mirror| mirror.active.clone());
+                let active = self
+                    .index()
+                    .mirrors
+                    .get(home)
+                    .and_then(|mirror| mirror.active.clone());
                 if let Some(name) = active.filter(|_| files.token.is_some()) {
                     self.note(done, home, &name, "written");
                 }
@@ -353,7 +393,9 @@ impl Worker {
                     }
                 }
                 Content::Store(print, others) => {
-                    let Ok(name) = TokenName::parse(section.as_str()) else { continue };
+                    let Ok(name) = TokenName::parse(section.as_str()) else {
+                        continue;
+                    };
                     let access = self.value(&name, print.access, false, known).await?;
                     document.set(section, "hf_token", access.expose())?;
                     if let Some(refresh) = print.refresh {
@@ -391,30 +433,44 @@ impl Worker {
             Trouble::new(MirrorState::Pending, detail)
         };
         let record = self.index().tokens.get(name).ok_or_else(missing)?;
-        let item = items(name, record).into_iter().find(|item| item.refresh == refresh);
-        let value = self.read_item(&item.ok_or_else(missing)?).await?.ok_or_else(missing)?;
+        let item = items(name, record)
+            .into_iter()
+            .find(|item| item.refresh == refresh);
+        let value = self
+            .read_item(&item.ok_or_else(missing)?)
+            .await?
+            .ok_or_else(missing)?;
         if !refresh {
-            self.values.learn(self.index().salt.fingerprint(&value), &value);
+            self.values
+                .learn(self.index().salt.fingerprint(&value), &value);
         }
         Ok(value)
     }
 
     /// Files and view agree: remembered as the common ancestor of the next merge.
     fn agree(&mut self, home: &Home, held: Option<Held>) -> Result<(), Trouble> {
-        let Some(mirror) = self.index().mirrors.get(home) else { return Ok(()) };
+        let Some(mirror) = self.index().mirrors.get(home) else {
+            return Ok(());
+        };
         let view = agreed(self.index(), mirror);
         let base = match held {
             None => view,
             Some(Held::BothGone) => return Ok(()),
             // Only `token` is known to be right.
-            Some(Held::Unreadable) => {
-                Base { sections: mirror.base.sections.clone(), token: view.token }
-            }
+            Some(Held::Unreadable) => Base {
+                sections: mirror.base.sections.clone(),
+                token: view.token,
+            },
         };
         if base != mirror.base {
-            let agree = Change::Agree { home: home.clone(), base };
+            let agree = Change::Agree {
+                home: home.clone(),
+                base,
+            };
             // Lost in a crash, it is found out again by looking.
-            self.journal.change(vec![agree], false).map_err(|error| change::disk(&error))?;
+            self.journal
+                .change(vec![agree], false)
+                .map_err(|error| change::disk(&error))?;
         }
         Ok(())
     }
@@ -425,8 +481,11 @@ impl Worker {
         }
         match held? {
             Held::BothGone => {
-                let state =
-                    if seen.directory { MirrorState::Pending } else { MirrorState::Absent };
+                let state = if seen.directory {
+                    MirrorState::Pending
+                } else {
+                    MirrorState::Absent
+                };
                 let detail = "token and stored_tokens are gone; the tokens are kept, and \
                               `hfd switch NAME` writes them again";
                 Some(Trouble::new(state, detail))
@@ -435,17 +494,19 @@ impl Worker {
         }
     }
 
-    fn note(
-        &self,
-        done: &mut Vec<hfd_proto::Change>,
-        home: &Home,
-        name: &TokenName,
-        what: &str,
-    ) {
+    fn note(&self, done: &mut Vec<hfd_proto::Change>, home: &Home, name: &TokenName, what: &str) {
         tracing::info!(?name, dir = shown(home), what, "mirror");
         self.event(what, Some(name), Some(home));
-        let dir = home.token_path.parent().unwrap_or(&home.token_path).to_owned();
-        done.push(hfd_proto::Change { name: name.clone(), dir, what: what.to_owned() });
+        let dir = home
+            .token_path
+            .parent()
+            .unwrap_or(&home.token_path)
+            .to_owned();
+        done.push(hfd_proto::Change {
+            name: name.clone(),
+            dir,
+            what: what.to_owned(),
+        });
     }
 }
 

@@ -40,14 +40,19 @@ impl Disk {
     /// process never waits for it.
     pub fn new(home: Home) -> std::io::Result<Self> {
         let (jobs, queue) = channel::<Job>();
-        std::thread::Builder::new().name("mirror".to_owned()).stack_size(256 * 1024).spawn(
-            move || {
+        std::thread::Builder::new()
+            .name("mirror".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || {
                 for job in queue {
                     job();
                 }
-            },
-        )?;
-        Ok(Self { home: Arc::new(home), jobs, stuck: Arc::default() })
+            })?;
+        Ok(Self {
+            home: Arc::new(home),
+            jobs,
+            stuck: Arc::default(),
+        })
     }
 
     /// Runs an effect on the thread. While an earlier one is stuck, the answer is [`Waiting`] at

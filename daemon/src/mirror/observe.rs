@@ -44,14 +44,19 @@ pub struct Seen {
 
 /// The stamps of a mirror's files: two `stat` calls.
 pub fn stamps(home: &Home) -> Stamps {
-    let stamp = |path: &Path| rustix::fs::stat(path).ok().map(|stat| Stamp {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        size: stat.st_size,
-        modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
-        changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
-    });
-    Stamps { stored: stamp(&stored_path(home)), token: stamp(&home.token_path) }
+    let stamp = |path: &Path| {
+        rustix::fs::stat(path).ok().map(|stat| Stamp {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
+        })
+    };
+    Stamps {
+        stored: stamp(&stored_path(home)),
+        token: stamp(&home.token_path),
+    }
 }
 
 /// `stored_tokens` lies beside `token`, whatever that is called.
@@ -79,7 +84,11 @@ pub fn observe(home: &Home) -> Result<Seen, NotOurs> {
         Ok(Some(content)) => TokenFile::parse(&content),
         Err(why) => TokenFile::Unreadable(why),
     };
-    Ok(Seen { observation: Observation { stored, token }, stamps, directory })
+    Ok(Seen {
+        observation: Observation { stored, token },
+        stamps,
+        directory,
+    })
 }
 
 /// A directory that is not ours alone.
@@ -92,7 +101,10 @@ pub struct NotOurs {
 
 /// True for a directory of ours, false for none; others may read it, but must not write.
 fn check_directory(path: &Path) -> Result<bool, NotOurs> {
-    let not_ours = |why| NotOurs { directory: escape(&path.to_string_lossy()), why };
+    let not_ours = |why| NotOurs {
+        directory: escape(&path.to_string_lossy()),
+        why,
+    };
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -165,7 +177,9 @@ fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
         return Err("it is far too long".to_owned());
     }
     let mut content = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
-    file.take(limit).read_to_end(&mut content).map_err(|error| error.to_string())?;
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|error| error.to_string())?;
     Ok(Some(content))
 }
 

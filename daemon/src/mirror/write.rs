@@ -56,7 +56,10 @@ pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, Write
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .map_err(|source| WriteError::Io { path: directory.to_owned(), source })?;
+        .map_err(|source| WriteError::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
     if stamps(home) != *seen {
         return Err(WriteError::Moved);
     }
@@ -74,7 +77,10 @@ pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, Write
 /// Replaces one file by a complete and durable one. A link is kept: what it leads to is replaced.
 fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let target = resolve(path)?;
-    let failed = |source| WriteError::Io { path: path.to_owned(), source };
+    let failed = |source| WriteError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let directory = target.parent().unwrap_or(Path::new("/"));
     let temporary = directory.join(format!(".hfd-{:016x}", unique()));
     let written = write_new(&temporary, &target, content)
@@ -88,8 +94,11 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
 }
 
 fn write_new(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(temporary)?;
     // A group that was let in stays in; nobody else ever is.
     if let Ok(metadata) = std::fs::metadata(target) {
         let group = metadata.mode() & 0o060;
@@ -103,9 +112,10 @@ fn write_new(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> 
 
 fn remove(path: &Path) -> Result<(), WriteError> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(WriteError::Io { path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WriteError::Io {
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }
@@ -120,15 +130,20 @@ fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
                 if metadata.uid() != rustix::process::geteuid().as_raw() {
                     return Err(WriteError::ForeignLink(target));
                 }
-                let link = std::fs::read_link(&target)
-                    .map_err(|source| WriteError::Io { path: target.clone(), source })?;
+                let link = std::fs::read_link(&target).map_err(|source| WriteError::Io {
+                    path: target.clone(),
+                    source,
+                })?;
                 target = target.parent().unwrap_or(Path::new("/")).join(link);
             }
             _ => return Ok(target),
         }
     }
     let source = io::Error::from_raw_os_error(libc::ELOOP);
-    Err(WriteError::Io { path: path.to_owned(), source })
+    Err(WriteError::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// A number that no other temporary file of this machine has.

@@ -16,7 +16,9 @@ pub(super) fn now(daemon: &Arc<Daemon>) -> Leaving {
         drop(tokio::time::timeout(Duration::from_secs(5), daemon.engine.rest()).await);
         daemon.leave.notify_one();
     });
-    Leaving { pid: std::process::id() }
+    Leaving {
+        pid: std::process::id(),
+    }
 }
 
 /// Leaves when no request is being answered, this one apart; a newer daemon waits for the lock.
@@ -29,5 +31,7 @@ pub(super) async fn retire(daemon: &Arc<Daemon>) -> Result<Leaving, Error> {
         }
         daemon_.leave.notify_one();
     });
-    Ok(Leaving { pid: std::process::id() })
+    Ok(Leaving {
+        pid: std::process::id(),
+    })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hfd_proto::{Entry, Error, List, Listed};
+use hfd_proto::{Entry, Error, Home, List, Listed};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::daemon::Daemon;
@@ -12,8 +12,10 @@ use crate::daemon::Daemon;
 const PATIENCE: Duration = Duration::from_millis(1000);
 
 pub(super) async fn answer(daemon: &Daemon, request: List) -> Result<Listed, Error> {
-    // The answer is the state afterwards, in step or not.
-    drop(timeout(PATIENCE, daemon.engine.sync(request.home.clone())).await);
+    if !in_step(daemon, request.home.as_ref()).await {
+        // The answer is the state afterwards, in step or not.
+        drop(timeout(PATIENCE, daemon.engine.sync(request.home.clone())).await);
+    }
     let snapshot = daemon.snapshot();
     let active = snapshot.active(request.home.as_ref());
     let deadline = Instant::now() + PATIENCE;
@@ -38,4 +40,13 @@ pub(super) async fn answer(daemon: &Daemon, request: List) -> Result<Listed, Err
         });
     }
     Ok(Listed { tokens })
+}
+
+/// Whether the home's files are as they were last seen, so that the snapshot tells all.
+async fn in_step(daemon: &Daemon, home: Option<&Home>) -> bool {
+    let snapshot = daemon.snapshot();
+    match home.map(|home| (home, snapshot.mirror(home))) {
+        Some((home, Some((_, now)))) => now.unchanged(home).await,
+        _ => !snapshot.mirrors.is_empty(),
+    }
 }

@@ -9,7 +9,12 @@ pub(super) async fn answer(daemon: &Daemon, request: Login) -> Result<LoginReply
         true => None,
         false => {
             let endpoint = request.endpoint.clone().unwrap_or_default();
-            Some(daemon.hub.whoami(&endpoint, &request.token, &request.network).await?)
+            Some(
+                daemon
+                    .hub
+                    .whoami(&endpoint, &request.token, &request.network)
+                    .await?,
+            )
         }
     };
     daemon.engine.login(Box::new(request), identity).await

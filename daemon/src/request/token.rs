@@ -6,8 +6,8 @@ use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
 
 use crate::daemon::Daemon;
 use crate::engine::{not_logged_in, now, token_of};
-use crate::mirror::{Disk, Seen, Stamps, observe, stamps};
-use crate::snapshot::{MirrorNow, Snapshot};
+use crate::mirror::{Disk, Seen, observe};
+use crate::snapshot::Snapshot;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
     let snapshot = daemon.snapshot();
@@ -53,11 +53,14 @@ async fn active(
 ) -> Result<TokenReply, Error> {
     let home = home.ok_or_else(|| Error::new(Kind::Usage, "no Hugging Face home was given"))?;
     if !home.token_path.is_absolute() {
-        return Err(Error::new(Kind::Refused, "the path of the Hugging Face home is relative")
-            .hint("set HF_HOME to an absolute path"));
+        return Err(Error::new(
+            Kind::Refused,
+            "the path of the Hugging Face home is relative",
+        )
+        .hint("set HF_HOME to an absolute path"));
     }
     if let Some((mirror, now)) = snapshot.mirror(&home) {
-        if mirror.mode == Mode::Off || unchanged(&home, now).await {
+        if mirror.mode == Mode::Off || now.unchanged(&home).await {
             let name = mirror.active.as_ref().ok_or_else(not_logged_in)?;
             return named(daemon, snapshot, name).await;
         }
@@ -74,18 +77,6 @@ async fn active(
     from_file(snapshot, &disk).await
 }
 
-/// Whether the files still are as they were last seen. On this machine's own file systems that
-/// costs two `stat` calls here and now; elsewhere a `stat` may hang and is asked on the thread.
-async fn unchanged(home: &Home, now: &MirrorNow) -> bool {
-    let Some(known) = now.stamps else { return false };
-    let current: Stamps = match now.local {
-        true => stamps(home),
-        // A file system that does not answer is one where nothing new can be read either.
-        false => now.disk.run(stamps).await.unwrap_or(known),
-    };
-    current == known
-}
-
 async fn from_file(snapshot: &Snapshot, disk: &Disk) -> Result<TokenReply, Error> {
     let seen = disk.run(observe).await.map_err(|waiting| {
         Error::new(Kind::TimedOut, waiting.to_string()).hint("`hfd status` names the mirror")
@@ -95,8 +86,10 @@ async fn from_file(snapshot: &Snapshot, disk: &Disk) -> Result<TokenReply, Error
         Ok(Some(value)) => value,
         Ok(None) => return Err(not_logged_in()),
         Err(why) => {
-            return Err(Error::new(Kind::Other, format!("the token file cannot be used: {why}"))
-                .hint("mend it, or log in again"));
+            return Err(
+                Error::new(Kind::Other, format!("the token file cannot be used: {why}"))
+                    .hint("mend it, or log in again"),
+            );
         }
     };
     let print = snapshot.index.salt.fingerprint(value);
@@ -106,7 +99,9 @@ async fn from_file(snapshot: &Snapshot, disk: &Disk) -> Result<TokenReply, Error
     Ok(TokenReply {
         token: value.clone(),
         name,
-        endpoint: record.map(|record| record.endpoint.clone()).unwrap_or_default(),
+        endpoint: record
+            .map(|record| record.endpoint.clone())
+            .unwrap_or_default(),
         expires_at: record.and_then(|record| record.expires_at),
     })
 }

@@ -14,7 +14,11 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
             (value, None, request.endpoint.unwrap_or_default())
         }
         _ => {
-            let wanted = Token { name: request.name, home: request.home, min_ttl: None };
+            let wanted = Token {
+                name: request.name,
+                home: request.home,
+                min_ttl: None,
+            };
             let stored = token::answer(daemon, wanted).await?;
             let asked = request.endpoint.unwrap_or_else(|| stored.endpoint.clone());
             if !daemon.config.same_endpoint(&stored.endpoint, &asked) {
@@ -27,7 +31,10 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
             (stored.token, stored.name, asked)
         }
     };
-    let identity = daemon.hub.whoami(&endpoint, &value, &request.network).await?;
+    let identity = daemon
+        .hub
+        .whoami(&endpoint, &value, &request.network)
+        .await?;
     let reply = WhoamiReply {
         user: identity.user,
         orgs: identity.orgs,
