@@ -2,7 +2,7 @@
 //! or JSON.
 //!
 //! It touches no keychain and no network. It reads what the daemon cannot know, the caller's
-//! environment and terminal, starts the daemon where none answers ([`session`]), and prints.
+//! environment and terminal, starts the daemon where none answers (`session`), and prints.
 
 mod cli;
 mod command;
