@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     /// Do not ask the Hub
     #[arg(long, requires = "name")]
     pub(crate) offline: bool,
-    /// The Hub that the token belongs to [default: HF_ENDPOINT, else https://huggingface.co]
+    /// The Hub that the token belongs to [default: HF_ENDPOINT, else huggingface.co]
     #[arg(long, value_name = "URL", value_parser = parse_endpoint)]
     pub(crate) endpoint: Option<Endpoint>,
     /// Where to keep it [default: as configured]
