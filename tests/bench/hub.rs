@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
     let certificate = Certificate::self_signed();
     std::fs::write(file, certificate.pem())?;
     let hub = Hub::start_tls(&certificate)?;
-    hub.add(&token, Account::default());
+    hub.add(&token, Account::new("bench", "bench"));
     let mut out = io::stdout();
     writeln!(out, "{}", hub.endpoint())?;
     out.flush()?;

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 /// enough that they fit into the buffers of a socket (208 KiB).
 const WINDOW: usize = 512;
 
+/// Requests that are not measured: they fill caches.
+const WARM_UP: usize = 200;
+
 /// A thread of a client needs no more, and a thousand of them are small that way.
 const STACK: usize = 64 * 1024;
 
@@ -31,7 +34,11 @@ fn main() -> io::Result<()> {
         }
         ["pipeline", _, socket, request] => pipeline(count()?, socket, request)?,
         ["clients", _, socket, request] => clients(count()?, socket, request)?,
-        _ => return Err(io::Error::other("latency, pipeline or clients; see the source")),
+        _ => {
+            return Err(io::Error::other(
+                "latency, pipeline or clients; see the source",
+            ));
+        }
     };
     writeln!(io::stdout(), "{document}")
 }
@@ -47,7 +54,11 @@ impl Connection {
     fn open(socket: &str, request: &str) -> io::Result<Self> {
         let stream = BufReader::new(UnixStream::connect(socket)?);
         let request = format!("{request}\n").into_bytes();
-        let mut connection = Self { stream, request, reply: Vec::new() };
+        let mut connection = Self {
+            stream,
+            request,
+            reply: Vec::new(),
+        };
         connection.line()?;
         Ok(connection)
     }
@@ -71,7 +82,9 @@ fn good(reply: &[u8]) -> io::Result<()> {
     if reply.starts_with(br#"{"ok":"#) {
         return Ok(());
     }
-    Err(io::Error::other(String::from_utf8_lossy(reply).into_owned()))
+    Err(io::Error::other(
+        String::from_utf8_lossy(reply).into_owned(),
+    ))
 }
 
 fn latency(count: usize, targets: &[&str]) -> io::Result<Value> {
@@ -80,17 +93,19 @@ fn latency(count: usize, targets: &[&str]) -> io::Result<Value> {
         let connection = Connection::open(target[0], target[1])?;
         connections.push((connection, Vec::with_capacity(count)));
     }
-    for round in 0..count + count / 10 {
+    for round in 0..WARM_UP + count {
         for (connection, times) in &mut connections {
             let start = Instant::now();
             connection.ask()?;
-            // The first tenth fills caches.
-            if round >= count / 10 {
+            if round >= WARM_UP {
                 times.push(start.elapsed());
             }
         }
     }
-    Ok(connections.into_iter().map(|(_, times)| spread(times)).collect())
+    Ok(connections
+        .into_iter()
+        .map(|(_, times)| spread(times))
+        .collect())
 }
 
 fn pipeline(count: usize, socket: &str, request: &str) -> io::Result<Value> {
@@ -110,12 +125,17 @@ fn pipeline(count: usize, socket: &str, request: &str) -> io::Result<Value> {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             length => length,
         };
-        answered += chunk[..length].iter().filter(|byte| **byte == b'\n').count();
+        answered += chunk[..length]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
         received += length;
     }
     let seconds = start.elapsed().as_secs_f64();
     if received != answered * reply.len() {
-        return Err(io::Error::other("not every reply was the first one's equal"));
+        return Err(io::Error::other(
+            "not every reply was the first one's equal",
+        ));
     }
     Ok(json!({ "answered": answered, "per_second": answered as f64 / seconds }))
 }
@@ -135,8 +155,9 @@ fn clients(count: usize, socket: &str, request: &str) -> io::Result<Value> {
     }
     let mut times = Vec::with_capacity(count);
     for thread in threads {
-        let time: io::Result<Duration> =
-            thread.join().map_err(|_| io::Error::other("a client panicked"))?;
+        let time: io::Result<Duration> = thread
+            .join()
+            .map_err(|_| io::Error::other("a client panicked"))?;
         times.push(time?);
     }
     Ok(spread(times))
