@@ -116,7 +116,8 @@ impl Connection {
             false => read.await?,
         };
         let pushed = self.frames.push(&chunk[..length]);
-        chunk.zeroize();
+        // The slice at once: an array is wiped byte by byte, most of them never written.
+        chunk[..length].zeroize();
         if let Err(error) = pushed {
             self.refuse(error).await?;
             return Ok(false);
@@ -150,7 +151,8 @@ impl Connection {
             return Ok(());
         }
         let sent = timeout(UNREAD, self.stream.write_all(&self.out)).await;
-        self.out.zeroize();
+        self.out.as_mut_slice().zeroize();
+        self.out.clear();
         // A long list is not kept for ever.
         self.out.shrink_to(GATHER);
         sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
