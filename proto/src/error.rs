@@ -122,6 +122,9 @@ impl Kind {
     }
 }
 
+// `Other` stands last, so a kind that is missing from the list does not compile.
+const _: () = assert!(Kind::ALL.len() == Kind::Other as usize + 1);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ mod message;
 mod name;
 mod place;
 mod secret;
+mod store;
 
 pub use connection::Connection;
 pub use error::{Error, Kind};
@@ -19,6 +20,7 @@ pub use message::*;
 pub use name::{Endpoint, InvalidEndpoint, InvalidName, TokenName, escape};
 pub use place::{LockFile, Place, private_dir, wait_unlocked};
 pub use secret::{InvalidSecret, MAX_SECRET, Secret};
+pub use store::StoreId;
 
 /// The protocol versions that this build speaks. A new one is added beside the old; it is chosen
 /// by the client from what the hello offers.

@@ -1,0 +1,205 @@
+//! How things are, what happens, and the end of the daemon.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Home;
+use crate::name::TokenName;
+use crate::store::StoreId;
+
+/// Reads the mirrors again and brings store and files together.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sync {
+    /// The caller's Hugging Face home, which becomes the first mirror where there is none yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
+
+/// What a sync did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncReply {
+    /// A line for each thing done: the token, what happened to it, and why.
+    pub changes: Vec<Change>,
+    /// The mirrors afterwards.
+    pub mirrors: Vec<MirrorStatus>,
+}
+
+/// One thing that a sync did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The token.
+    pub name: TokenName,
+    /// The mirror's directory.
+    pub dir: PathBuf,
+    /// `imported`, `updated`, `removed`, `activated`, `written`.
+    pub what: String,
+}
+
+/// Asks how things are. Needs no store and no disk, and is answered at once.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// The home whose active token is named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
+
+/// How things are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// The daemon that answers.
+    pub daemon: DaemonStatus,
+    /// The store where new tokens go.
+    pub store: StoreStatus,
+    /// `none`, `session` (hfd is locked) or `keychain`.
+    pub lock: LockState,
+    /// The active token of the caller's home.
+    pub active: Option<TokenName>,
+    /// How many tokens there are.
+    pub tokens: usize,
+    /// The mirrors.
+    pub mirrors: Vec<MirrorStatus>,
+    /// The service manager that runs the daemon, null for one started on demand.
+    pub service: Option<String>,
+    /// Changes whose store call timed out and which are not settled yet.
+    pub unsettled: usize,
+    /// Whether cached tokens are kept out of swap.
+    pub locked_memory: bool,
+}
+
+/// The daemon that answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The protocol version in use.
+    pub protocol: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// Where it listens.
+    pub socket: PathBuf,
+}
+
+/// A store and how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// Which.
+    pub id: StoreId,
+    /// How it is, as far as is known.
+    pub state: StoreState,
+    /// More, for a person.
+    pub detail: Option<String>,
+}
+
+/// How a store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreState {
+    /// It answered the last time it was asked, or was not asked yet.
+    Ready,
+    /// It is there and locked.
+    Locked,
+    /// It is not there, or refuses.
+    Unavailable,
+    /// It has not answered in time.
+    Waiting,
+}
+
+/// What is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockState {
+    /// Nothing.
+    None,
+    /// hfd itself.
+    Session,
+    /// The keychain.
+    Keychain,
+}
+
+/// A mirror and how it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorStatus {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// What it shows.
+    pub mode: Mode,
+    /// Its active token.
+    pub active: Option<TokenName>,
+    /// How it is.
+    pub state: MirrorState,
+    /// More, for a person.
+    pub detail: Option<String>,
+}
+
+/// What a mirror shows of the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Every token.
+    Files,
+    /// The active token only.
+    ActiveOnly,
+    /// Nothing.
+    Off,
+}
+
+/// How a mirror is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MirrorState {
+    /// Files and store agree.
+    InSync,
+    /// A change has not reached the files, or not the store, yet.
+    Pending,
+    /// Files and store do not come together.
+    Conflict,
+    /// A file cannot be read, or does not parse; it is left as it is.
+    Unreadable,
+    /// The directory is not there.
+    Absent,
+    /// The file system does not answer.
+    Waiting,
+}
+
+/// Follows events.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Watch {}
+
+/// Events follow, one per line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watching {}
+
+/// Something happened. Carries no secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// `login`, `logout`, `switch`, `rename`; `imported`, `updated`, `removed`, `activated`,
+    /// `written` (in a mirror, as in [`Change::what`]); `settled`, `undone` (what came of a change
+    /// that had timed out); `lagged` (events were lost: ask for the state again).
+    pub event: String,
+    /// The token it happened to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<TokenName>,
+    /// The mirror's directory, where it happened in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Asks the daemon to leave when idle.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Retire {}
+
+/// Asks the daemon to leave now.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Shutdown {}
+
+/// The daemon leaves; its socket and lock are free when the process has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leaving {
+    /// The process to wait for.
+    pub pid: u32,
+}
