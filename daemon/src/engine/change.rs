@@ -9,7 +9,7 @@ use tokio::time::timeout_at;
 
 use super::Worker;
 use crate::journal::Item;
-use crate::store::StoreError;
+use crate::store::{Effect, StoreError};
 
 /// The index or the journal could not be written.
 pub(super) fn disk(error: &io::Error) -> Error {
@@ -113,7 +113,8 @@ impl Worker {
     }
 }
 
-/// After a success or a time-out something may have happened; after a refusal it has not.
+/// After a success, or a time-out in the middle of the call, something may have happened; after a
+/// refusal, or a time-out in the queue, it has not.
 fn note<T>(
     outcome: Result<Result<T, StoreError>, tokio::time::error::Elapsed>,
     store: StoreId,
@@ -122,7 +123,8 @@ fn note<T>(
     match outcome {
         Ok(Ok(_)) => *touched = true,
         Ok(Err(error)) => {
-            *touched |= matches!(error, StoreError::TimedOut { .. });
+            let late = StoreError::TimedOut { store, effect: Effect::Possible };
+            *touched |= error == late;
             return Err(error.into());
         }
         Err(_) => {

@@ -80,6 +80,20 @@ impl Bench {
         self.engine.login(Box::new(login), None).await
     }
 
+    /// The keychain freezes while it is writing this token.
+    async fn login_into_a_freeze(&self, name: &str, value: &str) -> Result<LoginReply, Error> {
+        self.knobs.slow(std::time::Duration::from_millis(200));
+        let login = self.login(name, value);
+        tokio::pin!(login);
+        tokio::select! {
+            reply = &mut login => return reply,
+            () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+        }
+        self.knobs.frozen(true);
+        self.knobs.slow(std::time::Duration::ZERO);
+        login.await
+    }
+
     async fn sync(&self) {
         self.engine.sync(self.home()).await.unwrap();
     }
@@ -209,8 +223,7 @@ async fn a_locked_keychain_refuses_and_nothing_has_changed() {
 async fn a_login_that_timed_out_is_settled_when_the_keychain_thaws() {
     let mut bench = Bench::new();
     bench.login("work", "hf_work").await.unwrap();
-    bench.knobs.frozen(true);
-    let error = bench.login("late", "hf_late").await.unwrap_err();
+    let error = bench.login_into_a_freeze("late", "hf_late").await.unwrap_err();
     assert_eq!(error.kind, Kind::TimedOut, "{error}");
     assert_eq!(bench.names(), ["work"]);
     // A switch needs no store: it goes on working.
