@@ -1,0 +1,151 @@
+//! What a secret is filed under.
+
+use hfd_proto::{Endpoint, TokenName};
+
+/// Which secret of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// The token itself.
+    Access,
+    /// What a new one is got with.
+    Refresh,
+}
+
+impl Part {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Access, Self::Refresh];
+
+    /// The value of the attribute `hfd`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::Refresh => "refresh",
+        }
+    }
+
+    /// The inverse of [`Part::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.as_str() == text)
+    }
+}
+
+/// What a secret is filed under: whose Hub, which name, which secret of it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The Hub.
+    pub endpoint: Endpoint,
+    /// The token's name.
+    pub name: TokenName,
+    /// The token or its refresh token.
+    pub part: Part,
+}
+
+impl Key {
+    /// The attribute `username`: `ENDPOINT|NAME`.
+    ///
+    /// D-Bus strings cannot carry a NUL, which a name may hold. Such a name, and no other, is
+    /// written `ENDPOINT%|NAME` with `%` as `%25` and NUL as `%00`; no endpoint holds a `%`, so the
+    /// two shapes cannot be confused.
+    pub fn username(&self) -> String {
+        let (endpoint, name) = (&self.endpoint, self.name.as_str());
+        if name.contains('\0') {
+            let name = name.replace('%', "%25").replace('\0', "%00");
+            format!("{endpoint}%|{name}")
+        } else {
+            format!("{endpoint}|{name}")
+        }
+    }
+
+    /// The inverse of [`Key::username`]; `None` for what hfd did not write.
+    pub fn parse(username: &str, part: &str) -> Option<Self> {
+        let (endpoint, name) = username.split_once('|')?;
+        let (endpoint, name) = match endpoint.strip_suffix('%') {
+            Some(endpoint) => (endpoint, name.replace("%00", "\0").replace("%25", "%")),
+            None => (endpoint, name.to_owned()),
+        };
+        let key = Self {
+            endpoint: Endpoint::parse(endpoint).ok()?,
+            name: TokenName::parse(name).ok()?,
+            part: Part::parse(part)?,
+        };
+        // Another spelling of an endpoint would be an item that no lookup finds.
+        (key.username() == username).then_some(key)
+    }
+
+    /// What a keychain's own window shows for it.
+    pub fn label(&self) -> String {
+        let (name, endpoint) = (self.name.escaped(), self.endpoint.as_str());
+        let host = endpoint.strip_prefix("https://").unwrap_or(endpoint);
+        match self.part {
+            Part::Access => format!("hfd: {name} ({host})"),
+            Part::Refresh => format!("hfd: {name}, refresh token ({host})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(endpoint: &str, name: &str, part: Part) -> Key {
+        Key {
+            endpoint: Endpoint::parse(endpoint).unwrap(),
+            name: TokenName::parse(name).unwrap(),
+            part,
+        }
+    }
+
+    #[test]
+    fn attributes_and_labels_read_like_this() {
+        let access = key("https://huggingface.co", "work", Part::Access);
+        assert_eq!(access.username(), "https://huggingface.co|work");
+        assert_eq!(access.label(), "hfd: work (huggingface.co)");
+        let refresh = key("http://[::1]:8080", "a|b%\u{1b}", Part::Refresh);
+        assert_eq!(refresh.username(), "http://[::1]:8080|a|b%\u{1b}");
+        assert_eq!(
+            refresh.label(),
+            "hfd: a|b%\\u{1b}, refresh token (http://[::1]:8080)"
+        );
+    }
+
+    #[test]
+    fn a_name_with_nul_has_a_spelling_without() {
+        let nul = key("https://huggingface.co", "a\0%00|", Part::Access);
+        assert_eq!(nul.username(), "https://huggingface.co%|a%00%2500|");
+        assert_eq!(Key::parse(&nul.username(), "access"), Some(nul));
+    }
+
+    #[test]
+    fn what_hfd_did_not_write_is_no_key() {
+        for (username, part) in [
+            ("https://huggingface.co|a", "other"),
+            ("https://huggingface.co|", "access"),
+            ("https://huggingface.co", "access"),
+            ("https://huggingface.co/|a", "access"),
+            ("HTTPS://huggingface.co|a", "access"),
+            ("https://huggingface.co%|a", "access"),
+            ("nonsense|a", "access"),
+        ] {
+            assert_eq!(Key::parse(username, part), None, "{username}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_name_comes_back(name in "[^\r\n]{1,40}", refresh in any::<bool>()) {
+            prop_assume!(name != "DEFAULT" && name.len() <= 255);
+            let part = Part::ALL[usize::from(refresh)];
+            let key = key("https://hub.example:8443", &name, part);
+            let username = key.username();
+            prop_assert!(!username.contains('\0'));
+            prop_assert_eq!(Key::parse(&username, part.as_str()), Some(key));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(username in ".*", part in ".*") {
+            let _ = Key::parse(&username, &part);
+        }
+    }
+}

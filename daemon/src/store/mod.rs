@@ -1,0 +1,113 @@
+//! Where secrets rest: one [`Store`] handle per place, whatever the place is.
+//!
+//! A [`Backend`] knows one kind of place. It is owned by a worker task (`worker`) that makes one
+//! call at a time, each under a deadline, and says how the place is without being asked. The rest
+//! of the daemon holds a [`Store`], which is a way to that worker.
+//!
+//! What every backend keeps:
+//! - *absent* is said only of a place that is unlocked and was read; anything else is an error, and
+//!   an error means *unknown*;
+//! - a write is finished when the value was read back;
+//! - an empty secret is never a value;
+//! - no dialog appears because something was read.
+
+mod error;
+mod file;
+mod handle;
+mod key;
+mod memory;
+#[cfg(target_os = "linux")]
+mod secret_service;
+mod worker;
+
+use hfd_proto::{Secret, StoreId};
+
+pub use error::{Effect, StoreError};
+pub use file::FileStore;
+pub use handle::{DEADLINE, Store};
+pub use key::{Key, Part};
+pub use memory::{Knobs, Memory};
+#[cfg(target_os = "linux")]
+pub use secret_service::SecretService;
+
+/// A place where secrets rest. One match per operation, here and nowhere else: a new kind of place
+/// is a variant, an arm in each of these and a column in `tests/store_contract.rs`.
+#[derive(Debug)]
+pub enum Backend {
+    /// The keychain of a Linux desktop.
+    #[cfg(target_os = "linux")]
+    SecretService(SecretService),
+    /// An encrypted file of our own.
+    File(FileStore),
+    /// For tests: no configuration names it.
+    Memory(Memory),
+}
+
+macro_rules! each {
+    ($backend:expr, $place:ident => $call:expr) => {
+        match $backend {
+            #[cfg(target_os = "linux")]
+            Backend::SecretService($place) => $call,
+            Backend::File($place) => $call,
+            Backend::Memory($place) => $call,
+        }
+    };
+}
+
+impl Backend {
+    /// Which kind of place this is.
+    pub fn id(&self) -> StoreId {
+        each!(self, place => place.id())
+    }
+
+    /// The value of `key`; `None` only when the place is open and has none.
+    pub async fn get(&mut self, key: &Key) -> Result<Option<Secret>, StoreError> {
+        each!(self, place => place.get(key).await)
+    }
+
+    /// Creates or updates the value of `key`, and reads it back.
+    pub async fn put(&mut self, key: &Key, secret: &Secret) -> Result<(), StoreError> {
+        each!(self, place => place.put(key, secret).await)
+    }
+
+    /// Removes the value of `key`; true when there was one.
+    pub async fn delete(&mut self, key: &Key) -> Result<bool, StoreError> {
+        each!(self, place => place.delete(key).await)
+    }
+
+    /// Every key that has a value, in order.
+    pub async fn keys(&mut self) -> Result<Vec<Key>, StoreError> {
+        each!(self, place => place.keys().await)
+    }
+
+    /// Whether the place is there and open. May start the program that serves it.
+    pub async fn probe(&mut self) -> Result<(), StoreError> {
+        each!(self, place => place.probe().await)
+    }
+
+    /// As [`Backend::probe`], but starts nothing: for looking again by ourselves.
+    async fn glance(&mut self) -> Result<(), StoreError> {
+        each!(self, place => place.glance().await)
+    }
+
+    /// Waits for a sign that the place may have changed its state: locked, unlocked, gone, back.
+    /// Cancelling loses nothing.
+    async fn noticed(&mut self) {
+        each!(self, place => place.noticed().await);
+    }
+
+    /// Cleans up after a call that was cancelled at its deadline: takes a dialog off the screen.
+    async fn abandon(&mut self) {
+        each!(self, place => place.abandon().await);
+    }
+
+    /// Forgets connections and sessions, after a panic left them in an unknown condition.
+    fn reset(&mut self) {
+        each!(self, place => place.reset());
+    }
+
+    /// More about the place for a person, when it is ready.
+    fn detail(&self) -> Option<String> {
+        each!(self, place => place.detail())
+    }
+}
