@@ -98,7 +98,7 @@ fn timed_out(store: StoreId, effect: Effect) -> String {
     match effect {
         Effect::None => format!("{title} did not answer in time"),
         Effect::Possible => {
-            format!("{title} did not answer in time; the change may still take effect")
+            format!("{title} did not confirm the change in time; it may still take effect")
         }
     }
 }

@@ -107,6 +107,11 @@ impl Memory {
         (memory, knobs)
     }
 
+    /// The store that `knobs` belong to, for another worker.
+    pub fn again(id: StoreId, knobs: Knobs) -> Self {
+        Self { id, knobs }
+    }
+
     pub(super) fn id(&self) -> StoreId {
         self.id
     }

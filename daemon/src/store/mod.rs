@@ -31,8 +31,12 @@ pub use memory::{Knobs, Memory};
 pub use secret_service::SecretService;
 
 /// A place where secrets rest. One match per operation, here and nowhere else: a new kind of place
-/// is a variant, an arm in each of these and a column in `tests/store_contract.rs`.
+/// is a variant, an arm in `each!` and a module in `tests/store_contract`.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each store, and it is moved once, into its worker"
+)]
 pub enum Backend {
     /// The keychain of a Linux desktop.
     #[cfg(target_os = "linux")]

@@ -1,74 +1,252 @@
-//! The Secret Service store.
+//! The keychain of a Linux desktop, over the Secret Service API of freedesktop.org: GNOME Keyring,
+//! KWallet, KeePassXC.
+//!
+//! Why not the keyring crates: their stores for it wait without end for a provider that is frozen,
+//! raise dialogs on reads, and fail for ever once the provider was restarted. This is the crate
+//! beneath them, on a connection of our own whose every message has a time-out. What differs
+//! between providers is said where it matters.
+
+mod bus;
+mod fault;
+mod items;
+mod prompt;
 
 use std::ffi::OsString;
 
 use hfd_proto::{Secret, StoreId};
+use secret_service::{EncryptionType, Error};
 
+use self::bus::{Addresses, Bus};
+use self::fault::{Fault, Ticket};
+use self::items::Collection;
 use super::{Key, StoreError};
 
+/// Makes a call on the open collection, and once more when it met with a session of the past. A
+/// macro, because the compiler cannot yet see that an async closure with this borrow is `Send`.
+macro_rules! attempt {
+    ($place:ident, $ticket:ident, $collection:ident => $call:expr) => {
+        loop {
+            let outcome = match $place.collection().await {
+                Ok($collection) => $call,
+                Err(fault) => Err(fault),
+            };
+            if let Some(settled) = $place.settle(outcome, &$ticket) {
+                break settled;
+            }
+        }
+    };
+}
+
+type Service = secret_service::SecretService<'static>;
+
+/// The keychain behind one session bus. Nothing is connected before the first call.
+pub struct SecretService {
+    addresses: Addresses,
+    /// Kept for as long as it lasts: KeePassXC asks its user once per connection.
+    bus: Option<Bus>,
+    session: Option<Session>,
+    /// Where new items go, as last seen.
+    collection: Option<String>,
+}
+
+/// An agreement with one run of the provider, which forgets it when it is restarted.
+struct Session {
+    service: Service,
+    encrypted: bool,
+}
+
 impl SecretService {
+    /// The keychain on the session bus that `env` (`std::env::var_os` but in tests) names:
+    /// `DBUS_SESSION_BUS_ADDRESS`, else `bus` in the runtime directory, as sd-bus and GLib do.
+    pub fn new(env: impl Fn(&str) -> Option<OsString>) -> Self {
+        Self {
+            addresses: Addresses::new(env),
+            bus: None,
+            session: None,
+            collection: None,
+        }
+    }
+
     pub(super) fn id(&self) -> StoreId {
         StoreId::SecretService
     }
 
-    pub(super) async fn get(&mut self, _: &Key) -> Result<Option<Secret>, StoreError> {
-        Err(missing())
+    pub(super) async fn get(&mut self, key: &Key) -> Result<Option<Secret>, StoreError> {
+        let ticket = Ticket::default();
+        attempt!(self, ticket, collection => collection.get(key).await)
     }
 
-    pub(super) async fn put(&mut self, _: &Key, _: &Secret) -> Result<(), StoreError> {
-        Err(missing())
+    pub(super) async fn put(&mut self, key: &Key, secret: &Secret) -> Result<(), StoreError> {
+        let ticket = Ticket::default();
+        attempt!(self, ticket, collection => collection.put(key, secret, &ticket).await)
     }
 
-    pub(super) async fn delete(&mut self, _: &Key) -> Result<bool, StoreError> {
-        Err(missing())
+    pub(super) async fn delete(&mut self, key: &Key) -> Result<bool, StoreError> {
+        let ticket = Ticket::default();
+        attempt!(self, ticket, collection => collection.delete(key, &ticket).await)
     }
 
     pub(super) async fn keys(&mut self) -> Result<Vec<Key>, StoreError> {
-        Err(missing())
+        let ticket = Ticket::default();
+        attempt!(self, ticket, collection => collection.keys().await)
     }
 
     pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
-        Err(missing())
+        let ticket = Ticket::default();
+        attempt!(self, ticket, _collection => Ok(()))
     }
 
+    /// As [`Self::probe`], but a provider that does not run is not started: the bus would start
+    /// one that is locked, or run into the same failure once a minute.
     pub(super) async fn glance(&mut self) -> Result<(), StoreError> {
-        Err(missing())
+        let running = match self.bus().await {
+            Ok(bus) => bus.has_provider().await,
+            Err(fault) => Err(fault),
+        };
+        match running {
+            Ok(true) => self.probe().await,
+            Ok(false) => Err(Fault::NotRunning.into()),
+            Err(fault) => {
+                self.forget(&fault);
+                Err(fault.into())
+            }
+        }
     }
 
+    /// Waits for a signal that the provider came or went, or that a collection changed its state.
     pub(super) async fn noticed(&mut self) {
-        std::future::pending().await
+        match &mut self.bus {
+            None => std::future::pending().await,
+            Some(bus) => {
+                let sign = bus.sign().await;
+                self.heed(sign);
+            }
+        }
     }
 
-    pub(super) async fn abandon(&mut self) {}
+    pub(super) async fn abandon(&mut self) {
+        if let Some(bus) = &self.bus {
+            bus.prompts.dismiss(&bus.connection).await;
+        }
+    }
 
-    pub(super) fn reset(&mut self) {}
+    pub(super) fn reset(&mut self) {
+        self.session = None;
+        self.bus = None;
+    }
 
     pub(super) fn detail(&self) -> Option<String> {
-        None
+        let collection = self.collection.as_ref()?;
+        Some(match &self.session {
+            Some(session) if !session.encrypted => {
+                format!("collection {collection}, unencrypted session")
+            }
+            _ => format!("collection {collection}"),
+        })
     }
-}
 
-fn missing() -> StoreError {
-    StoreError::Unavailable {
-        store: StoreId::SecretService,
-        what: String::from("this store is not built yet"),
-        hint: String::from("build it"),
-    }
-}
-
-/// The keychain of a Linux desktop.
-#[derive(Debug)]
-pub struct SecretService {
-    #[expect(dead_code)]
-    bus: String,
-}
-
-impl SecretService {
-    /// The keychain on the session bus that `env` (`std::env::var_os` but in tests) names.
-    pub fn new(env: impl Fn(&str) -> Option<OsString>) -> Self {
-        let bus = env("DBUS_SESSION_BUS_ADDRESS").unwrap_or_default();
-        Self {
-            bus: bus.to_string_lossy().into_owned(),
+    /// The outcome of an attempt, or `None` when it met with a session of the past and deserves
+    /// another.
+    fn settle<T>(
+        &mut self,
+        outcome: Result<T, Fault>,
+        ticket: &Ticket,
+    ) -> Option<Result<T, StoreError>> {
+        let fault = match outcome {
+            Ok(value) => return Some(Ok(value)),
+            Err(fault) => fault,
+        };
+        self.forget(&fault);
+        if fault.is_stale() && ticket.once_more() {
+            tracing::debug!("once more, with a new session: {fault}");
+            return None;
         }
+        Some(Err(ticket.verdict(fault)))
+    }
+
+    /// The default collection, found unlocked. Its lock state is read before anything else: while
+    /// it is locked a search finds nothing (oo7) or raises a dialog (KeePassXC), and creating an
+    /// item raises one everywhere.
+    async fn collection(&mut self) -> Result<Collection<'_>, Fault> {
+        self.open().await?;
+        let (Some(bus), Some(session)) = (&self.bus, &self.session) else {
+            return Err(Fault::Stale(String::from("the session was lost")));
+        };
+        let collection = match session.service.get_default_collection().await {
+            Err(Error::NoResult) => return Err(Fault::NoCollection),
+            collection => collection?,
+        };
+        let path = collection.collection_path.as_str();
+        if self.collection.as_deref() != Some(path) {
+            self.collection = Some(path.to_owned());
+        }
+        if collection.is_locked().await? {
+            return Err(Fault::Locked);
+        }
+        Ok(Collection { collection, bus })
+    }
+
+    /// Sees to it that there is a session with the provider that runs now.
+    async fn open(&mut self) -> Result<(), Fault> {
+        while let Some(sign) = self.bus.as_mut().and_then(Bus::next_sign) {
+            self.heed(sign);
+        }
+        if self.session.is_none() {
+            let connection = self.bus().await?.connection.clone();
+            self.session = Some(Session::open(connection).await?);
+        }
+        Ok(())
+    }
+
+    async fn bus(&mut self) -> Result<&Bus, Fault> {
+        let bus = match self.bus.take() {
+            Some(bus) => bus,
+            None => Bus::connect(&self.addresses).await?,
+        };
+        Ok(self.bus.insert(bus))
+    }
+
+    fn heed(&mut self, sign: bus::Sign) {
+        match sign {
+            bus::Sign::Collections => {}
+            bus::Sign::Provider => self.session = None,
+            bus::Sign::Disconnected => self.reset(),
+        }
+    }
+
+    /// Drops what `fault` shows to be of no more use.
+    fn forget(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Stale(_) | Fault::NotRunning => self.session = None,
+            Fault::Disconnected(_) | Fault::NoBus(_) => self.reset(),
+            _ => {}
+        }
+    }
+}
+
+impl std::fmt::Debug for SecretService {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SecretService")
+            .field("collection", &self.collection)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Opens a session whose values are encrypted on their way over the bus. KWallet without its
+    /// crypto plugin cannot do that: then a plain one, which any program of this user that monitors
+    /// the bus can read.
+    async fn open(connection: zbus::Connection) -> Result<Self, Fault> {
+        let mut encrypted = true;
+        let opened = Service::connect_with_existing(EncryptionType::Dh, connection.clone()).await;
+        let service = match opened.map_err(Fault::from) {
+            Err(Fault::Refused(why)) => {
+                tracing::warn!("the keychain offers no encrypted session: {why}");
+                encrypted = false;
+                Service::connect_with_existing(EncryptionType::Plain, connection).await?
+            }
+            opened => opened?,
+        };
+        Ok(Self { service, encrypted })
     }
 }
