@@ -247,7 +247,6 @@ async fn each_secret_is_one_item_with_the_attributes_of_the_contract() {
 async fn items_of_other_programs_are_passed_over() {
     let keyring = Keyring::start().await;
     let store = keyring.store();
-    store.put(&key("work"), &secret("hf_x")).await.unwrap();
     for foreign in [
         &["service", "hfd"][..],
         &["service", "hfd", "username", "x", "hfd", "access"],
@@ -263,7 +262,9 @@ async fn items_of_other_programs_are_passed_over() {
         let arguments = [&["store", "--label=foreign"], foreign].concat();
         assert!(keyring.secret_tool(&arguments, "foreign").status.success());
     }
+    store.put(&key("work"), &secret("hf_x")).await.unwrap();
     assert_eq!(store.keys().await, Ok(vec![key("work")]));
+    assert_eq!(keyring.attributes().await.len(), 4);
     assert_eq!(store.get(&key("y")).await, Ok(None));
 }
 
