@@ -1,1 +1,58 @@
-//! Placeholder.
+//! `hfd`, the client: it turns a command line into a request to the daemon and the reply into text
+//! or JSON.
+//!
+//! It touches no keychain and no network. It reads what the daemon cannot know, the caller's
+//! environment and terminal, starts the daemon where none answers (`session`), and prints.
+
+mod cli;
+mod command;
+mod environment;
+mod failure;
+mod network;
+mod output;
+mod prompt;
+mod session;
+mod spawn;
+mod stdin;
+mod stop;
+mod table;
+mod terminal;
+mod time;
+mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use environment::Environment;
+use output::Output;
+
+/// What a command works with beside its arguments.
+struct Context {
+    env: Environment,
+    output: Output,
+    /// Never ask: prompts belong to the client, and this forbids all of them.
+    no_input: bool,
+}
+
+/// Runs `hfd` with the arguments and the environment of this process.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let env = Environment::of_process();
+    // A token in memory belongs neither in a core file nor to a debugger. The kernel may refuse in
+    // a sandbox, which takes away a precaution and nothing else.
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let cli = match cli::hot(&arguments).map_or_else(|| cli::parse(&arguments), Ok) {
+        Ok(cli) => cli,
+        Err(refusal) => return failure::usage(&refusal, &arguments),
+    };
+    let json = cli.wants_json();
+    let context = Context {
+        env,
+        output: Output::new(json, cli.wants_quiet()),
+        no_input: cli.global.no_input,
+    };
+    match command::run(cli.command, &context) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure::report(&failure, json),
+    }
+}

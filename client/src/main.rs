@@ -1,1 +1,5 @@
-fn main() {}
+//! The command line of hfd.
+
+fn main() -> std::process::ExitCode {
+    hfd::main()
+}

@@ -1,3 +1,25 @@
-//! hfdd: owns the keychain and keeps the Hugging Face token files in step with it.
+//! `hfdd`: the daemon that owns the keychain and keeps the token files in step with it.
+//!
+//! ARCHITECTURE.md at the root tells how the parts work together; [`request`] lists what it does.
 
+pub mod arena;
+pub mod config;
+pub mod connection;
+pub mod daemon;
+pub mod engine;
+pub mod hub;
+pub mod journal;
+pub mod listen;
+pub mod lock;
+pub mod log;
+pub mod mirror;
+pub mod process;
+pub mod request;
+pub mod scrub;
+pub mod snapshot;
+mod start;
 pub mod store;
+pub mod stores;
+pub mod values;
+
+pub use start::main;

@@ -1,1 +1,5 @@
-fn main() {}
+//! `hfdd`, the daemon.
+
+fn main() -> std::process::ExitCode {
+    hfd_daemon::main()
+}

@@ -101,7 +101,7 @@ impl Connection {
         let mut line = Vec::with_capacity(256);
         encode(&request.into_message(), &mut line);
         let sent = self.stream.write_all(&line);
-        line.zeroize();
+        line.as_mut_slice().zeroize();
         sent.map_err(|error| lost(&error))
     }
 
@@ -131,9 +131,9 @@ impl Connection {
 
     fn line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         let mut chunk = [0; 4096];
-        let outcome = loop {
+        loop {
             if let Some(line) = self.frames.next_line() {
-                break serde_json::from_slice(line).map(Some).map_err(|error| {
+                return serde_json::from_slice(line).map(Some).map_err(|error| {
                     // serde_json's message may quote the input; its place and class do not.
                     let (class, column) = (error.classify(), error.column());
                     Error::new(
@@ -145,15 +145,18 @@ impl Connection {
                 });
             }
             match self.stream.read(&mut chunk) {
-                Ok(0) => break Ok(None),
-                Ok(length) => self.frames.push(&chunk[..length])?,
+                Ok(0) => return Ok(None),
+                Ok(length) => {
+                    let pushed = self.frames.push(&chunk[..length]);
+                    // The slice at once: an array is wiped byte by byte, most of them never written.
+                    chunk[..length].zeroize();
+                    pushed?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Ok(None),
-                Err(error) => break Err(lost(&error)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(lost(&error)),
             }
-        };
-        chunk.zeroize();
-        outcome
+        }
     }
 }
 

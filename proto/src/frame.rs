@@ -70,7 +70,7 @@ impl Frames {
         if self.buffer.len() + incoming > self.buffer.capacity() {
             let mut larger = Vec::with_capacity((self.buffer.len() + incoming).next_power_of_two());
             larger.extend_from_slice(&self.buffer);
-            self.buffer.zeroize();
+            self.buffer.as_mut_slice().zeroize();
             self.buffer = larger;
         }
     }
@@ -78,7 +78,8 @@ impl Frames {
 
 impl Drop for Frames {
     fn drop(&mut self) {
-        self.buffer.zeroize();
+        // What was written to and no more: a `Vec` would be wiped byte by byte to its capacity.
+        self.buffer.as_mut_slice().zeroize();
     }
 }
 

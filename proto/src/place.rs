@@ -153,7 +153,10 @@ pub fn private_dir(path: &Path) -> Result<File, Error> {
         .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32)
         .open(path)
         .map_err(|source| match source.raw_os_error() {
-            Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => refused(path, "a link"),
+            // O_DIRECTORY with O_NOFOLLOW says ENOTDIR of a link.
+            Some(code) if code == rustix::io::Errno::NOTDIR.raw_os_error() => {
+                refused(path, "a link or a file")
+            }
             _ => cannot(format!(
                 "cannot open the directory {}: {source}",
                 path.display()

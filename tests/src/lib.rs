@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The harness of hfd's end-to-end tests.
+//!
+//! A [`Sandbox`] is a person's session in miniature: a home, a runtime directory, a session bus
+//! with a real GNOME Keyring, a mock Hub, and the real `hfd`, `hfdd`, `hf` and Python. Tests read
+//! as transcripts of it:
+//!
+//! ```no_run
+//! let sandbox = hfd_e2e::Sandbox::new();
+//! let work = sandbox.token("work");
+//! sandbox.hfd(["login", "--with-token"]).stdin(&work).ok();
+//! sandbox.hfd(["token"]).ok().prints(&work);
+//! ```
+//!
+//! When a sandbox ends, every process that it started must be gone, and no token may stand anywhere
+//! but where tokens belong; see [`canary`].
+
+pub mod canary;
+pub mod hub;
+pub mod processes;
+
+mod bus;
+mod command;
+mod eventually;
+mod fault;
+mod keyring;
+mod sandbox;
+mod stranger;
+mod tools;
+
+pub use bus::Bus;
+pub use canary::Token;
+pub use command::{Outcome, Run, Running};
+pub use eventually::eventually;
+pub use fault::{Fault, Row};
+pub use keyring::{Frozen, Keyring};
+pub use sandbox::{Builder, Sandbox};
+pub use stranger::{Stranger, serve as serve_stranger};

@@ -1,1 +1,13 @@
-//! Placeholder.
+//! The pure part of hfd: no file, no clock, no environment, no thread. Bytes, times and variables
+//! come in as arguments, and `clippy.toml` beside this crate keeps it so.
+//!
+//! [`observe`] parses what a mirror holds, [`view`] says what it should hold, [`reconcile`] compares
+//! the two, and [`model`] is what the daemon knows of tokens without their values.
+
+pub mod home;
+pub mod ini;
+pub mod model;
+pub mod observe;
+mod python;
+pub mod reconcile;
+pub mod view;

@@ -1,0 +1,171 @@
+//! `hfd auth`: the commands of `hf auth` (huggingface_hub 2.4.0, `cli/auth.py`), with its flags and
+//! their meaning.
+
+use clap::{Args, Subcommand, ValueEnum};
+use hfd_proto::{List, Status, TokenName};
+
+use super::login::VisibleToken;
+use super::{list, login, logout, switch, token, whoami};
+use crate::cli::parse_name;
+use crate::failure::Failure;
+use crate::{Context, output, session};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) style: Style,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How `hf` is told what its output should look like.
+#[derive(Debug, Args)]
+pub(crate) struct Style {
+    /// How to print; `auto`, `human` and `agent` are the same here, `quiet` spares notes
+    #[arg(long, global = true, value_enum, default_value_t = Format::Auto, display_order = 898)]
+    format: Format,
+    /// The same as --format quiet
+    #[arg(short, long, global = true, display_order = 899)]
+    quiet: bool,
+    /// Nothing is truncated anyway
+    #[arg(long, global = true, hide = true)]
+    no_truncate: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Auto,
+    Human,
+    Agent,
+    Json,
+    Quiet,
+}
+
+impl Style {
+    pub(crate) fn wants_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn wants_quiet(&self) -> bool {
+        self.quiet || self.format == Format::Quiet
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Log in, unless somebody is logged in
+    Login {
+        /// The token itself; other users of this machine can see it while hfd runs
+        #[arg(long, value_name = "TOKEN")]
+        token: Option<VisibleToken>,
+        #[command(flatten)]
+        git: GitCredential,
+        /// Log in although somebody is logged in
+        #[arg(long, overrides_with = "no_force")]
+        force: bool,
+        #[arg(long, hide = true)]
+        no_force: bool,
+    },
+    /// Log out: without a name, remove every token
+    Logout {
+        /// The token to remove
+        #[arg(long, value_name = "NAME", value_parser = parse_name)]
+        token_name: Option<TokenName>,
+    },
+    /// Make another token the active one
+    Switch {
+        /// The token to make active
+        #[arg(long, value_name = "NAME", value_parser = parse_name)]
+        token_name: Option<TokenName>,
+        #[command(flatten)]
+        git: GitCredential,
+    },
+    /// List the tokens, masked
+    #[command(alias = "ls")]
+    List,
+    /// Print the token in use here
+    Token,
+    /// Ask the Hub whose token it is
+    Whoami,
+}
+
+#[derive(Debug, Args)]
+struct GitCredential {
+    /// Accepted for compatibility; git's own credential helpers get no copy
+    #[arg(long, overrides_with = "no_add_to_git_credential")]
+    add_to_git_credential: bool,
+    #[arg(long, hide = true)]
+    no_add_to_git_credential: bool,
+}
+
+pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    let quiet = arguments.style.wants_quiet();
+    match arguments.command {
+        Command::Login {
+            token, git, force, ..
+        } => {
+            git.note(context);
+            log_in(token, force, context)
+        }
+        Command::Logout { token_name } => log_out(token_name, context),
+        Command::Switch { token_name, git } => {
+            git.note(context);
+            let name = token_name;
+            switch::run(switch::Arguments { name, all: false }, context)
+        }
+        Command::List => list::run(context),
+        Command::Token => token::run(&token::Arguments::default(), context),
+        Command::Whoami if quiet => {
+            let reply = whoami::ask(None, context)?;
+            output::print(format!("{}\n", hfd_proto::escape(&reply.user)).as_bytes())
+        }
+        Command::Whoami => whoami::run(whoami::Arguments::default(), context),
+    }
+}
+
+impl GitCredential {
+    fn note(&self, context: &Context) {
+        if self.add_to_git_credential {
+            context.output.note(
+                "--add-to-git-credential has no effect: hfd leaves no copies in git's \
+                 credential helpers",
+            );
+        }
+    }
+}
+
+/// As upstream: a token that is given is always added; without one, whoever is logged in stays so.
+fn log_in(token: Option<VisibleToken>, force: bool, context: &Context) -> Result<(), Failure> {
+    if token.is_none() && !force && is_logged_in(context)? {
+        let note = "User is already logged in. Use `hfd auth login --force` to log in again.";
+        context.output.note(note);
+        return Ok(());
+    }
+    let arguments = login::Arguments {
+        token,
+        ..login::Arguments::default()
+    };
+    login::run(arguments, context)
+}
+
+fn is_logged_in(context: &Context) -> Result<bool, Failure> {
+    if context.env.beating_variable().is_some() {
+        return Ok(true);
+    }
+    let home = Some(context.env.home()?);
+    Ok(session::request(&context.env, Status { home })?
+        .active
+        .is_some())
+}
+
+/// As upstream: nothing to log out of is no error, and nobody is asked.
+fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
+    let home = context.env.home_if_usable();
+    let tokens = session::request(&context.env, List { home })?.tokens;
+    if tokens.is_empty() {
+        context.output.note("Not logged in!");
+        return Ok(());
+    }
+    let all = name.is_none();
+    logout::remove(logout::Arguments { name, all }, context)
+}

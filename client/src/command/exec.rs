@@ -1,0 +1,99 @@
+//! `hfd exec`
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use clap::Args;
+use hfd_proto::{Endpoint, Error, Kind, TokenName};
+
+use super::token::{self, Found};
+use crate::Context;
+use crate::cli::parse_name;
+use crate::environment::Environment;
+use crate::failure::Failure;
+
+/// The status of a shell when a program cannot be run, or is not there (POSIX, 2.8.2).
+const CANNOT_RUN: u8 = 126;
+const NOT_FOUND: u8 = 127;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The program takes the place of hfd, so its exit status and signals are its own. 126 means that it
+cannot be run, 127 that it was not found.
+
+Examples:
+  hfd exec -- python train.py
+  hfd exec --as ci -- sh -c 'curl -H \"Authorization: Bearer $HF_TOKEN\" https://huggingface.co/api/whoami-v2'")]
+pub(crate) struct Arguments {
+    /// The token to run it with [default: the one in use here]
+    #[arg(long = "as", value_name = "NAME", value_parser = parse_name)]
+    name: Option<TokenName>,
+    /// The program and its arguments
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
+    let lookup = token::Arguments {
+        name: arguments.name.clone(),
+        min_ttl: None,
+    };
+    let found = token::find(&lookup, &context.env)?;
+    let mut command = Command::new(&arguments.command[0]);
+    command
+        .args(&arguments.command[1..])
+        .env("HF_TOKEN", found.token().expose())
+        .env_remove("HUGGING_FACE_HUB_TOKEN");
+    if let Found::Kept(reply) = &found
+        && let Some(endpoint) = endpoint_to_set(&reply.endpoint, &context.env)?
+    {
+        command.env("HF_ENDPOINT", endpoint.as_str());
+    }
+    // Only a failure returns.
+    let error = command.exec();
+    let status = match error.kind() {
+        io::ErrorKind::NotFound => NOT_FOUND,
+        _ => CANNOT_RUN,
+    };
+    let program = arguments.command[0].to_string_lossy();
+    let error = Error::new(Kind::Other, format!("cannot run {program}: {error}"));
+    Err(Failure::Error { error, status })
+}
+
+/// The program must send the token to its own Hub: that is set where the environment names none,
+/// and another one is refused.
+fn endpoint_to_set<'a>(
+    own: &'a Endpoint,
+    env: &Environment,
+) -> Result<Option<&'a Endpoint>, Error> {
+    match env.endpoint()? {
+        None if own.is_default() => Ok(None),
+        None => Ok(Some(own)),
+        Some(named) if named == *own => Ok(None),
+        Some(named) => Err(Error::new(
+            Kind::Refused,
+            format!("the token belongs to {own}, and HF_ENDPOINT names {named}"),
+        )
+        .hint("unset HF_ENDPOINT, or choose a token of that Hub with --as")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_goes_to_its_own_hub_or_nowhere() {
+        let hub = Endpoint::parse("https://hub.example").unwrap();
+        let default = Endpoint::default();
+        let nothing = Environment::of(&[]);
+        let names_hub = Environment::of(&[("HF_ENDPOINT", "https://hub.example/")]);
+        assert_eq!(endpoint_to_set(&default, &nothing).unwrap(), None);
+        assert_eq!(endpoint_to_set(&hub, &nothing).unwrap(), Some(&hub));
+        assert_eq!(endpoint_to_set(&hub, &names_hub).unwrap(), None);
+        let refused = endpoint_to_set(&default, &names_hub).unwrap_err();
+        assert_eq!(refused.kind, Kind::Refused);
+    }
+}

@@ -1,0 +1,142 @@
+//! `hfd list`
+
+use hfd_proto::{Entry, List, escape};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{Answer, Page};
+use crate::table::Table;
+use crate::{Context, session, time};
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let home = context.env.home_if_usable();
+    let listed = session::request(&context.env, List { home })?;
+    context.output.answer(&Tokens {
+        entries: &listed.tokens,
+        now: time::now(),
+        zone: TimeZone::system(),
+    })
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Tokens<'a> {
+    entries: &'a [Entry],
+    #[serde(skip)]
+    now: i64,
+    #[serde(skip)]
+    zone: TimeZone,
+}
+
+impl Answer for Tokens<'_> {
+    fn human(&self, page: &mut Page) {
+        if self.entries.is_empty() {
+            page.line("There are no tokens; `hfd login` adds one.");
+            return;
+        }
+        let mut table = Table::new(&[
+            "", "name", "user", "role", "token", "store", "expires", "endpoint",
+        ]);
+        for entry in self.entries {
+            table.row(self.row(entry));
+        }
+        table.write(page);
+    }
+}
+
+impl Tokens<'_> {
+    fn row(&self, entry: &Entry) -> Vec<String> {
+        let known = |text: &Option<String>| text.as_deref().map(escape).unwrap_or_default();
+        let expires = entry
+            .expires_at
+            .map(|moment| time::expiry(moment, self.now, &self.zone));
+        // The default endpoint is not worth a column.
+        let endpoint = Some(entry.endpoint.as_str()).filter(|_| !entry.endpoint.is_default());
+        vec![
+            if entry.active { "*" } else { "" }.to_owned(),
+            entry.name.escaped(),
+            known(&entry.user),
+            known(&entry.role),
+            known(&entry.masked),
+            entry.store.as_str().to_owned(),
+            expires.unwrap_or_default(),
+            endpoint.unwrap_or_default().to_owned(),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hfd_proto::{Endpoint, StoreId, TokenKind, TokenName};
+
+    use super::*;
+    use crate::output::shown;
+
+    fn entry(name: &str) -> Entry {
+        Entry {
+            name: TokenName::parse(name).unwrap(),
+            active: false,
+            kind: TokenKind::AccessToken,
+            role: None,
+            user: None,
+            endpoint: Endpoint::default(),
+            expires_at: None,
+            masked: Some("hf_****WXYZ".to_owned()),
+            store: StoreId::SecretService,
+        }
+    }
+
+    fn tokens(entries: &[Entry]) -> Tokens<'_> {
+        Tokens {
+            entries,
+            now: 0,
+            zone: TimeZone::UTC,
+        }
+    }
+
+    #[test]
+    fn the_active_token_is_marked_and_what_nobody_has_takes_no_room() {
+        let active = Entry {
+            active: true,
+            user: Some("alice".to_owned()),
+            role: Some("write".to_owned()),
+            ..entry("work")
+        };
+        assert_eq!(
+            shown(&tokens(&[entry("ci \u{202e}x"), active])),
+            "   name          user   role   token        store\n   \
+                ci \\u{202e}x                hf_****WXYZ  secret-service\n\
+             *  work          alice  write  hf_****WXYZ  secret-service\n"
+        );
+    }
+
+    #[test]
+    fn expiry_and_a_foreign_hub_are_shown_where_there_are_any() {
+        let other = Entry {
+            expires_at: Some(1_798_044_463),
+            endpoint: Endpoint::parse("https://hub.example").unwrap(),
+            masked: None,
+            ..entry("a")
+        };
+        assert_eq!(
+            shown(&tokens(&[other])),
+            "name  store           expires     endpoint\n\
+             a     secret-service  2026-12-23  https://hub.example\n"
+        );
+    }
+
+    #[test]
+    fn json_is_an_array_of_the_entries() {
+        let entries = [entry("a")];
+        assert_eq!(
+            serde_json::to_string(&tokens(&entries)).unwrap(),
+            r#"[{"name":"a","active":false,"kind":"access-token","role":null,"user":null,"endpoint":"https://huggingface.co","expires_at":null,"masked":"hf_****WXYZ","store":"secret-service"}]"#
+        );
+    }
+
+    #[test]
+    fn no_tokens_is_said_in_words() {
+        assert!(shown(&tokens(&[])).contains("hfd login"));
+    }
+}

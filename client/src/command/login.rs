@@ -1,0 +1,243 @@
+//! `hfd login`
+
+use clap::Args;
+use hfd_proto::{
+    Endpoint, Error, Kind, Login, LoginReply, Network, Secret, StoreId, TokenName, escape,
+};
+use zeroize::Zeroizing;
+
+use super::{note_override, note_pending, quoted};
+use crate::cli::{parse_endpoint, parse_name, store_parser};
+use crate::failure::Failure;
+use crate::output::{Answer, Page};
+use crate::{Context, network, prompt, session, stdin};
+
+#[derive(Debug, Default, Args)]
+#[command(after_help = "\
+The Hub is asked whose token it is, the token goes into the keychain, and every Hugging Face tool
+uses it from then on. Without --with-token you are asked for it; what you type is not shown.
+
+Examples:
+  hfd login
+  printf %s \"$TOKEN\" | hfd login --with-token --name ci --no-switch
+  hfd login --endpoint https://hub.example.com")]
+pub(crate) struct Arguments {
+    /// Read the token from stdin
+    #[arg(long, conflicts_with = "token")]
+    pub(crate) with_token: bool,
+    /// The token itself; other users of this machine can see it while hfd runs
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) token: Option<VisibleToken>,
+    /// A name for the token instead of the one it has on the Hub
+    #[arg(long, value_parser = parse_name)]
+    pub(crate) name: Option<TokenName>,
+    /// Leave the active token as it is
+    #[arg(long)]
+    pub(crate) no_switch: bool,
+    /// Do not ask the Hub
+    #[arg(long, requires = "name")]
+    pub(crate) offline: bool,
+    /// The Hub that the token belongs to [default: HF_ENDPOINT, else huggingface.co]
+    #[arg(long, value_name = "URL", value_parser = parse_endpoint)]
+    pub(crate) endpoint: Option<Endpoint>,
+    /// Where to keep it [default: as configured]
+    #[arg(long, value_parser = store_parser())]
+    pub(crate) store: Option<StoreId>,
+    /// Replace a token of that name although it belongs to another user or Hub
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A token on the command line, as it was given. Parsed here rather than by clap, which would show
+/// a malformed one in its error.
+#[derive(Clone)]
+pub(crate) struct VisibleToken(Zeroizing<String>);
+
+impl From<String> for VisibleToken {
+    fn from(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+}
+
+impl std::fmt::Debug for VisibleToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VisibleToken(****)")
+    }
+}
+
+pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+    // Whatever can be refused is refused before a person is asked for a secret.
+    let home = match arguments.no_switch {
+        true => context.env.home_if_usable(),
+        false => Some(context.env.home()?),
+    };
+    let endpoint = match arguments.endpoint {
+        Some(endpoint) => Some(endpoint),
+        None => context.env.endpoint()?,
+    };
+    let network = match arguments.offline {
+        true => Network::default(),
+        false => network::of(&context.env)?,
+    };
+    let token = match (arguments.token, arguments.with_token) {
+        (Some(token), _) => visible(&token, context)?,
+        (None, true) => stdin::token()?,
+        (None, false) => ask(endpoint.as_ref(), context)?,
+    };
+    let reply = session::request(
+        &context.env,
+        Login {
+            token,
+            name: arguments.name,
+            home,
+            switch: !arguments.no_switch,
+            offline: arguments.offline,
+            endpoint,
+            store: arguments.store,
+            force: arguments.force,
+            network,
+        },
+    )?;
+    context.output.answer(&LoggedIn(&reply))?;
+    note_pending(&reply.pending, context);
+    if reply.active {
+        note_override(context);
+    }
+    Ok(())
+}
+
+impl serde::Serialize for LoggedIn<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+fn visible(token: &VisibleToken, context: &Context) -> Result<Secret, Error> {
+    context.output.note(
+        "a token on the command line can be seen by other users of this machine; \
+         --with-token reads it from stdin",
+    );
+    let refused = |why| Error::new(Kind::Usage, format!("--token: {why}"));
+    Secret::parse(&token.0).map_err(refused)
+}
+
+fn ask(endpoint: Option<&Endpoint>, context: &Context) -> Result<Secret, Error> {
+    if !prompt::possible(context) {
+        return Err(
+            Error::new(Kind::Usage, "there is no terminal to ask for the token at")
+                .hint("printf %s \"$TOKEN\" | hfd login --with-token"),
+        );
+    }
+    // Where the token will be sent is said before it is typed.
+    let hub = endpoint.cloned().unwrap_or_default();
+    context
+        .output
+        .note(&format!("Tokens are made at {hub}/settings/tokens"));
+    let question = match hub.is_default() {
+        true => "Token (not shown): ".to_owned(),
+        false => format!("Token for {hub} (not shown): "),
+    };
+    let typed = prompt::hidden(&question)?;
+    Secret::parse(&typed).map_err(|why| Error::new(Kind::Usage, why.to_string()))
+}
+
+struct LoggedIn<'a>(&'a LoginReply);
+
+impl Answer for LoggedIn<'_> {
+    fn human(&self, page: &mut Page) {
+        let reply = self.0;
+        let hub = match reply.endpoint.is_default() {
+            true => String::new(),
+            false => format!(" to {}", reply.endpoint),
+        };
+        match &reply.user {
+            Some(user) => page.line(&format!("Logged in{hub} as {}.", escape(user))),
+            None => page.line("The token is stored; the Hub was not asked."),
+        }
+        let name = quoted(reply.name.as_str());
+        let role = match &reply.role {
+            Some(role) => format!(" ({})", escape(role)),
+            None => String::new(),
+        };
+        let replaced = match reply.replaced {
+            true => ", in place of its former value",
+            false => "",
+        };
+        let active = match reply.active {
+            true => " and is the active token",
+            false => "",
+        };
+        let store = reply.store.as_str();
+        page.line(&format!("{name}{role} rests in {store}{active}{replaced}."));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::shown;
+
+    fn reply() -> LoginReply {
+        LoginReply {
+            name: TokenName::parse("work").unwrap(),
+            user: Some("alice".to_owned()),
+            role: Some("write".to_owned()),
+            endpoint: Endpoint::default(),
+            store: StoreId::SecretService,
+            active: true,
+            replaced: false,
+            pending: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_login_says_who_what_and_where() {
+        assert_eq!(
+            shown(&LoggedIn(&reply())),
+            "Logged in as alice.\n\
+             `work` (write) rests in secret-service and is the active token.\n"
+        );
+        let elsewhere = LoginReply {
+            user: Some("al\u{1b}[31m".to_owned()),
+            role: None,
+            endpoint: Endpoint::parse("https://hub.example").unwrap(),
+            store: StoreId::File,
+            active: false,
+            replaced: true,
+            ..reply()
+        };
+        assert_eq!(
+            shown(&LoggedIn(&elsewhere)),
+            "Logged in to https://hub.example as al\\u{1b}[31m.\n\
+             `work` rests in file, in place of its former value.\n"
+        );
+    }
+
+    #[test]
+    fn a_token_on_the_command_line_is_not_shown_by_an_error() {
+        let arguments = ["hfd", "login", "--token", "hf_canary x"].map(Into::into);
+        let cli = crate::cli::parse(&arguments).unwrap();
+        assert!(!format!("{cli:?}").contains("canary"));
+        let context = Context {
+            env: crate::environment::Environment::of(&[("HOME", "/h")]),
+            output: crate::output::Output::new(true, false),
+            no_input: true,
+        };
+        let token = VisibleToken::from("hf_canary x".to_owned());
+        let error = visible(&token, &context).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(!error.message.contains("canary"));
+    }
+
+    #[test]
+    fn without_a_terminal_the_hint_names_the_way() {
+        let context = Context {
+            env: crate::environment::Environment::of(&[("HOME", "/h")]),
+            output: crate::output::Output::new(false, false),
+            no_input: true,
+        };
+        let error = ask(None, &context).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(error.hint.unwrap().contains("--with-token"));
+    }
+}

@@ -1,0 +1,252 @@
+//! `hfd status`
+
+use hfd_proto::{
+    DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status, StatusReply,
+    StoreState, StoreStatus, TokenName, escape,
+};
+use serde::Serialize;
+
+use super::quoted;
+use crate::failure::Failure;
+use crate::output::{Answer, Page};
+use crate::{Context, session, time};
+
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let reply = ask(context)?;
+    let overrides = context.env.overrides();
+    let state = match &reply {
+        Some(reply) => State::of(reply, &overrides),
+        None => State {
+            overrides: &overrides,
+            ..State::default()
+        },
+    };
+    context.output.answer(&state)
+}
+
+/// How things are; `None` when no daemon runs. None is started to tell.
+pub(super) fn ask(context: &Context) -> Result<Option<StatusReply>, Error> {
+    let Some(mut connection) = session::find(&context.env.place()?)? else {
+        return Ok(None);
+    };
+    connection.check_protocol()?;
+    let home = context.env.home_if_usable();
+    connection.request(Status { home }).map(Some)
+}
+
+/// The document of `status --json`. Without a daemon, what only it knows is null.
+#[derive(Default, Serialize)]
+struct State<'a> {
+    daemon: Option<&'a DaemonStatus>,
+    store: Option<&'a StoreStatus>,
+    lock: Option<LockState>,
+    active: Option<&'a TokenName>,
+    tokens: Option<usize>,
+    mirrors: &'a [MirrorStatus],
+    overrides: &'a [&'static str],
+    service: Option<&'a str>,
+    unsettled: Option<usize>,
+    locked_memory: Option<bool>,
+}
+
+impl<'a> State<'a> {
+    fn of(reply: &'a StatusReply, overrides: &'a [&'static str]) -> Self {
+        Self {
+            daemon: Some(&reply.daemon),
+            store: Some(&reply.store),
+            lock: Some(reply.lock),
+            active: reply.active.as_ref(),
+            tokens: Some(reply.tokens),
+            mirrors: &reply.mirrors,
+            overrides,
+            service: reply.service.as_deref(),
+            unsettled: Some(reply.unsettled),
+            locked_memory: Some(reply.locked_memory),
+        }
+    }
+}
+
+impl Answer for State<'_> {
+    fn human(&self, page: &mut Page) {
+        match self.daemon {
+            None => page.field(
+                "daemon",
+                "not running; the next command that needs it starts it",
+            ),
+            Some(daemon) => self.daemon_lines(daemon, page),
+        }
+        if let Some(store) = self.store {
+            page.field("store", &store_line(store, page));
+        }
+        if self.daemon.is_some() {
+            let active = self.active.map(|name| quoted(name.as_str()));
+            page.field("active", &active.unwrap_or_else(|| "none".to_owned()));
+        }
+        if let Some(tokens) = self.tokens {
+            page.field("tokens", &tokens.to_string());
+        }
+        for mirror in self.mirrors {
+            page.field("mirror", &mirror_line(mirror, page));
+        }
+        if let Some(count @ 1..) = self.unsettled {
+            let text = format!("{count} changes may still take effect in the store");
+            page.field("pending", &page.warn(&text));
+        }
+        if !self.overrides.is_empty() {
+            let text = format!("set here: {}", self.overrides.join(", "));
+            page.field("overrides", &page.warn(&text));
+        }
+    }
+}
+
+impl State<'_> {
+    fn daemon_lines(&self, daemon: &DaemonStatus, page: &mut Page) {
+        let DaemonStatus { pid, version, .. } = daemon;
+        let (version, up) = (escape(version), time::span(daemon.uptime_s));
+        let by = match self.service {
+            Some(service) => format!("run by {}", escape(service)),
+            None => "started on demand".to_owned(),
+        };
+        page.field(
+            "daemon",
+            &format!("hfdd {version}, pid {pid}, up {up}, {by}"),
+        );
+        page.field("socket", &escape(&daemon.socket.to_string_lossy()));
+        match self.lock {
+            Some(LockState::Session) => page.field("lock", &page.warn("hfd is locked")),
+            Some(LockState::Keychain) => page.field("lock", &page.warn("the keychain is locked")),
+            Some(LockState::None) | None => {}
+        }
+    }
+}
+
+fn store_line(store: &StoreStatus, page: &Page) -> String {
+    let state = match store.state {
+        StoreState::Ready => "ready".to_owned(),
+        StoreState::Locked => page.warn("locked"),
+        StoreState::Unavailable => page.warn("unavailable"),
+        StoreState::Waiting => page.warn("does not answer"),
+    };
+    let detail = detail(store.detail.as_deref());
+    format!("{}, {state}{detail}", store.id.as_str())
+}
+
+fn mirror_line(mirror: &MirrorStatus, page: &Page) -> String {
+    let mode = match mirror.mode {
+        Mode::Files => "all tokens",
+        Mode::ActiveOnly => "the active token only",
+        Mode::Off => "nothing",
+    };
+    let state = match mirror.state {
+        MirrorState::InSync => "in sync".to_owned(),
+        MirrorState::Pending => page.warn("pending"),
+        MirrorState::Conflict => page.warn("in conflict"),
+        MirrorState::Unreadable => page.warn("unreadable"),
+        MirrorState::Absent => page.warn("absent"),
+        MirrorState::Waiting => page.warn("does not answer"),
+    };
+    let dir = escape(&mirror.dir.to_string_lossy());
+    let active = match &mirror.active {
+        Some(name) => format!(", active {}", quoted(name.as_str())),
+        None => String::new(),
+    };
+    let detail = detail(mirror.detail.as_deref());
+    format!("{dir}: {state}{detail}; shows {mode}{active}")
+}
+
+fn detail(detail: Option<&str>) -> String {
+    match detail {
+        Some(detail) => format!(" ({})", escape(detail)),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hfd_proto::StoreId;
+
+    use super::*;
+    use crate::output::shown;
+
+    fn reply() -> StatusReply {
+        StatusReply {
+            daemon: DaemonStatus {
+                pid: 7,
+                version: "0.1.0".to_owned(),
+                protocol: 1,
+                uptime_s: 61,
+                socket: "/run/hfdd.sock".into(),
+            },
+            store: StoreStatus {
+                id: StoreId::SecretService,
+                state: StoreState::Ready,
+                detail: None,
+            },
+            lock: LockState::None,
+            active: Some(TokenName::parse("work").unwrap()),
+            tokens: 2,
+            mirrors: vec![MirrorStatus {
+                dir: "/h/hf".into(),
+                mode: Mode::Files,
+                active: Some(TokenName::parse("work").unwrap()),
+                state: MirrorState::InSync,
+                detail: None,
+            }],
+            service: None,
+            unsettled: 0,
+            locked_memory: true,
+        }
+    }
+
+    #[test]
+    fn the_state_is_told_at_a_glance() {
+        assert_eq!(
+            shown(&State::of(&reply(), &[])),
+            "daemon    hfdd 0.1.0, pid 7, up 1 min, started on demand\n\
+             socket    /run/hfdd.sock\n\
+             store     secret-service, ready\n\
+             active    `work`\n\
+             tokens    2\n\
+             mirror    /h/hf: in sync; shows all tokens, active `work`\n"
+        );
+    }
+
+    #[test]
+    fn what_needs_attention_is_told_too() {
+        let mut troubled = reply();
+        troubled.lock = LockState::Keychain;
+        troubled.store.state = StoreState::Locked;
+        troubled.mirrors[0].state = MirrorState::Unreadable;
+        troubled.mirrors[0].detail = Some("line 3: \u{1b}".to_owned());
+        troubled.active = None;
+        troubled.unsettled = 1;
+        assert_eq!(
+            shown(&State::of(&troubled, &["HF_TOKEN", "HF_HOME"])),
+            "daemon    hfdd 0.1.0, pid 7, up 1 min, started on demand\n\
+             socket    /run/hfdd.sock\n\
+             lock      the keychain is locked\n\
+             store     secret-service, locked\n\
+             active    none\n\
+             tokens    2\n\
+             mirror    /h/hf: unreadable (line 3: \\u{1b}); shows all tokens, active `work`\n\
+             pending   1 changes may still take effect in the store\n\
+             overrides set here: HF_TOKEN, HF_HOME\n"
+        );
+    }
+
+    #[test]
+    fn json_has_the_keys_of_the_contract_with_a_daemon_and_without() {
+        let with = serde_json::to_value(State::of(&reply(), &["HF_TOKEN"])).unwrap();
+        assert_eq!(with["daemon"]["pid"], 7);
+        assert_eq!(with["store"]["id"], "secret-service");
+        assert_eq!(with["lock"], "none");
+        assert_eq!(with["mirrors"][0]["state"], "in-sync");
+        assert_eq!(with["overrides"][0], "HF_TOKEN");
+        let without = serde_json::to_value(State::default()).unwrap();
+        assert!(without["daemon"].is_null() && without["store"].is_null());
+        let keys = |value: &serde_json::Value| -> Vec<String> {
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        assert_eq!(keys(&with), keys(&without));
+    }
+}

@@ -1,0 +1,227 @@
+//! The caller's environment: what only the client sees, read when it is needed.
+
+use std::ffi::OsString;
+
+use hfd_core::home::{self, TokenPath};
+use hfd_proto::{Endpoint, Error, Home, Kind, Place, Secret};
+
+/// Variables that lead Hugging Face tools past the session or to another one, in the order in which
+/// the tools look at them.
+const OVERRIDES: [&str; 7] = [
+    "HF_OIDC_RESOURCE",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+    "HF_TOKEN_PATH",
+    "HF_HOME",
+    "HF_ENDPOINT",
+];
+
+/// The variables of this process, or of a test.
+pub(crate) struct Environment {
+    source: Source,
+}
+
+enum Source {
+    Process,
+    #[cfg(test)]
+    Fixed(std::collections::BTreeMap<String, OsString>),
+}
+
+impl Environment {
+    pub(crate) fn of_process() -> Self {
+        Self {
+            source: Source::Process,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.into()));
+        Self {
+            source: Source::Fixed(variables.collect()),
+        }
+    }
+
+    /// The value of a variable; one that is set to nothing is set.
+    pub(crate) fn raw(&self, name: &str) -> Option<OsString> {
+        match &self.source {
+            Source::Process => std::env::var_os(name),
+            #[cfg(test)]
+            Source::Fixed(variables) => variables.get(name).cloned(),
+        }
+    }
+
+    /// The value as text, with U+FFFD for what is no UTF-8.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        let value = self.raw(name)?.into_string();
+        Some(value.unwrap_or_else(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Every variable, to choose those from that the daemon gets.
+    pub(crate) fn all(&self) -> Vec<(OsString, OsString)> {
+        match &self.source {
+            Source::Process => std::env::vars_os().collect(),
+            #[cfg(test)]
+            Source::Fixed(variables) => variables
+                .iter()
+                .map(|(name, value)| (name.into(), value.clone()))
+                .collect(),
+        }
+    }
+
+    /// Where daemon and socket are.
+    pub(crate) fn place(&self) -> Result<Place, Error> {
+        Place::new(|name| self.raw(name))
+    }
+
+    /// The Hugging Face home, to read or to change its session.
+    ///
+    /// # Errors
+    /// Refused where it depends on the current directory: the tools would use another one a `cd`
+    /// later, and a session in a project's directory is soon committed.
+    pub(crate) fn home(&self) -> Result<Home, Error> {
+        let path = TokenPath::resolve(|name| self.text(name), account_home);
+        if path.is_relative() {
+            let variable = self.home_variable();
+            return Err(Error::new(
+                Kind::Refused,
+                format!("{variable} is not an absolute path, so there is no session to use"),
+            )
+            .hint(format!(
+                "set {variable} to an absolute path or unset it; `hfd token NAME` and `hfd list` work anyway"
+            )));
+        }
+        path.home("/".as_ref())
+            .map_err(|error| Error::new(Kind::Refused, error.to_string()))
+    }
+
+    /// The home, for requests that can do without.
+    pub(crate) fn home_if_usable(&self) -> Option<Home> {
+        self.home().ok()
+    }
+
+    /// The variable that decided where the home is.
+    fn home_variable(&self) -> &'static str {
+        let candidates = ["HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"];
+        let set = candidates.into_iter().find(|name| self.raw(name).is_some());
+        set.unwrap_or("HOME")
+    }
+
+    /// The token that the environment holds, if any: it beats every file, as in `hf` and `gh`.
+    pub(crate) fn token(&self) -> Result<Option<Secret>, Error> {
+        let Some((variable, value)) = home::env_token(|name| self.text(name)) else {
+            return Ok(None);
+        };
+        let token = Secret::parse(&zeroize::Zeroizing::new(value)).map_err(|why| {
+            Error::new(Kind::Usage, format!("{variable}: {why}"))
+                .hint(format!("unset {variable} to use the session"))
+        })?;
+        Ok(Some(token))
+    }
+
+    /// The variable whose token beats the session, if one does.
+    pub(crate) fn beating_variable(&self) -> Option<&'static str> {
+        home::env_token(|name| self.text(name)).map(|(variable, _)| variable)
+    }
+
+    /// Names of the variables that beat the session or lead to another one.
+    pub(crate) fn overrides(&self) -> Vec<&'static str> {
+        let set = OVERRIDES
+            .into_iter()
+            .filter(|name| self.raw(name).is_some_and(|value| !value.is_empty()));
+        set.collect()
+    }
+
+    /// The Hub of `HF_ENDPOINT`, if it is set.
+    pub(crate) fn endpoint(&self) -> Result<Option<Endpoint>, Error> {
+        if self.raw("HF_ENDPOINT").is_none() {
+            return Ok(None);
+        }
+        let endpoint = home::endpoint(|name| self.text(name)).map_err(|why| {
+            Error::new(Kind::Usage, format!("HF_ENDPOINT: {why}"))
+                .hint("unset HF_ENDPOINT, or give the Hub's address alone")
+        })?;
+        Ok(Some(endpoint))
+    }
+}
+
+/// The home directory of a user, or of the calling one, for `~` where `HOME` is not set.
+///
+/// Of `/etc/passwd` alone: asking the name services takes libc's getpwnam(3). For an account that
+/// is not there, `~` stays as it is, and the home is refused as relative.
+fn account_home(user: Option<&str>) -> Option<String> {
+    let passwd = std::fs::read("/etc/passwd").ok()?;
+    let uid = rustix::process::getuid().as_raw().to_string();
+    String::from_utf8_lossy(&passwd).lines().find_map(|line| {
+        // name:password:uid:gid:comment:home:shell (passwd(5))
+        let fields: Vec<&str> = line.split(':').collect();
+        let [name, _, id, _, _, home, ..] = fields[..] else {
+            return None;
+        };
+        let found = user.map_or(id == uid, |user| name == user);
+        (found && !home.is_empty()).then(|| home.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_is_that_of_the_tools() {
+        let token_path = |variables: &[(&str, &str)]| {
+            let home = Environment::of(variables).home();
+            home.map(|home| home.token_path.display().to_string())
+        };
+        for (variables, expected) in [
+            (&[("HOME", "/h")][..], "/h/.cache/huggingface/token"),
+            (&[("HOME", "/h"), ("HF_HOME", "~/hf")], "/h/hf/token"),
+            (&[("HOME", "/h"), ("HF_TOKEN_PATH", "$HOME/t")], "/h/t"),
+        ] {
+            assert_eq!(token_path(variables).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_home_that_moves_with_the_directory_is_refused_by_name() {
+        for (variable, value) in [("HF_HOME", ""), ("HF_HOME", ".hf"), ("HF_TOKEN_PATH", "")] {
+            let env = Environment::of(&[("HOME", "/h"), (variable, value)]);
+            let error = env.home().unwrap_err();
+            assert_eq!(error.kind, Kind::Refused);
+            assert!(error.message.starts_with(variable), "{error}");
+            assert!(env.home_if_usable().is_none());
+        }
+    }
+
+    #[test]
+    fn the_token_of_the_environment_is_cleaned_as_upstream_cleans_it() {
+        let env = Environment::of(&[("HF_TOKEN", " hf_a\n")]);
+        assert_eq!(env.token().unwrap().unwrap().expose(), "hf_a");
+        assert_eq!(env.beating_variable(), Some("HF_TOKEN"));
+        let older = Environment::of(&[("HF_TOKEN", ""), ("HUGGING_FACE_HUB_TOKEN", "hf_b")]);
+        assert_eq!(older.beating_variable(), Some("HUGGING_FACE_HUB_TOKEN"));
+        let blank = Environment::of(&[("HF_TOKEN", " "), ("HUGGING_FACE_HUB_TOKEN", "hf_b")]);
+        assert!(blank.token().unwrap().is_none());
+        let canary = Environment::of(&[("HF_TOKEN", "hf_canary x")]);
+        let error = canary.token().unwrap_err();
+        assert!(error.message.starts_with("HF_TOKEN") && !error.message.contains("canary"));
+    }
+
+    #[test]
+    fn overrides_are_names_only_and_empty_ones_override_nothing() {
+        let env = Environment::of(&[("HF_TOKEN", "hf_a"), ("HF_HOME", "/x"), ("HF_ENDPOINT", "")]);
+        assert_eq!(env.overrides(), ["HF_TOKEN", "HF_HOME"]);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_none_is_an_error_not_the_default() {
+        assert_eq!(Environment::of(&[]).endpoint().unwrap(), None);
+        for value in ["", "http://hub.example", "hub"] {
+            let error = Environment::of(&[("HF_ENDPOINT", value)]).endpoint();
+            assert_eq!(error.unwrap_err().kind, Kind::Usage);
+        }
+    }
+}

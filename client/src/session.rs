@@ -1,0 +1,160 @@
+//! Finding the daemon, and starting it where there is none.
+//!
+//! However many clients ask at the same moment, one of them starts it: whoever holds `start.lock`.
+//! An older daemon is asked to leave first; a newer one is used as it is.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hfd_proto::{
+    Connection, Error, Kind, Place, Request, Retire, VERSION, private_dir, wait_unlocked,
+};
+
+use crate::environment::Environment;
+use crate::spawn::{self, Spawner};
+use crate::version;
+
+/// How long another client may take to start the daemon: a little longer than it waits itself
+/// ([`spawn`]), since its turn includes an older daemon's farewell.
+const TURN: Duration = Duration::from_secs(20);
+
+/// How long an older daemon may take to leave: it finishes what it does, at most one call of the
+/// store (5 s).
+const FAREWELL: Duration = Duration::from_secs(6);
+
+/// Sends one request to the daemon, started if need be, and waits for the reply.
+pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Reply, Error> {
+    connect(env)?.request(request)
+}
+
+/// A connection to a daemon of our version or a newer one that speaks our protocol.
+pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
+    let place = env.place()?;
+    if let Some(connection) = find(&place)? {
+        connection.check_protocol()?;
+        if !is_older(&connection) {
+            return Ok(connection);
+        }
+    }
+    start(&place, &Spawner::beside_this_program(env))
+}
+
+/// A connection to the daemon that runs, whatever its version; `None` when none does.
+///
+/// A place that refuses is passed over where there is another: with the environment of `su`,
+/// `XDG_RUNTIME_DIR` is somebody else's. It becomes the error when all refuse (`HFD_SOCKET` is the
+/// only one), or when a daemon is known to run, since its lock is held, and none leads to it.
+pub(crate) fn find(place: &Place) -> Result<Option<Connection>, Error> {
+    let mut refusals = Vec::new();
+    for socket in place.sockets() {
+        match Connection::open(&socket) {
+            Ok(Some(connection)) => return Ok(Some(connection)),
+            Ok(None) => {}
+            Err(error) => refusals.push(error),
+        }
+    }
+    let all_refuse = refusals.len() == place.sockets().count();
+    // Read last: in the ordinary case nothing but a socket is touched.
+    let elsewhere = place.lock_file().map(|lock| lock.socket);
+    let elsewhere = elsewhere.filter(|socket| place.sockets().all(|usual| usual != *socket));
+    if let Some(socket) = elsewhere {
+        match Connection::open(&socket) {
+            Ok(Some(connection)) => return Ok(Some(connection)),
+            Ok(None) => {}
+            Err(error) => refusals.push(error),
+        }
+    }
+    match refusals.into_iter().next() {
+        Some(error) if all_refuse || is_held(&place.lock()) => Err(error),
+        _ => Ok(None),
+    }
+}
+
+fn is_older(connection: &Connection) -> bool {
+    let theirs = connection.hello().daemon.as_str();
+    theirs != VERSION && version::precedes(theirs, VERSION)
+}
+
+/// Whether a daemon runs here: it holds its lock as long as it lives.
+pub(crate) fn is_held(lock: &Path) -> bool {
+    matches!(wait_unlocked(lock, Instant::now()), Ok(false))
+}
+
+/// Starts the daemon, unless another client does so first.
+fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
+    let _turn = take_turn(place)?;
+    if let Some(connection) = find(place)? {
+        connection.check_protocol()?;
+        if !is_older(&connection) {
+            return Ok(connection);
+        }
+        retire(connection, place)?;
+    }
+    let ready = spawner.spawn(place)?;
+    let connection = Connection::open(&ready.socket)?.ok_or_else(|| {
+        Error::new(
+            Kind::DaemonUnreachable,
+            "the daemon left as soon as it was ready",
+        )
+        .hint("`hfd service logs` tells why")
+    })?;
+    connection.check_protocol()?;
+    Ok(connection)
+}
+
+/// Waits until no other client starts a daemon; released when the file is dropped.
+fn take_turn(place: &Place) -> Result<File, Error> {
+    private_dir(&place.state_dir())?;
+    let path = place.start_lock();
+    let cannot = |error: std::io::Error| {
+        let path = path.display();
+        Error::new(
+            Kind::DaemonUnreachable,
+            format!("cannot lock {path}: {error}"),
+        )
+    };
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(cannot)?;
+    let deadline = Instant::now() + TURN;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(Error::new(
+                    Kind::DaemonUnreachable,
+                    "another hfd has been starting the daemon for too long",
+                )
+                .hint("`hfd service restart` starts afresh"));
+            }
+            // flock(2) has no time-out; 2 ms is short beside a daemon's start.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(2)),
+        }
+    }
+}
+
+/// Asks an older daemon to leave, and waits until it has.
+fn retire(mut connection: Connection, place: &Place) -> Result<(), Error> {
+    let theirs = connection.hello().daemon.clone();
+    connection.request(Retire {})?;
+    drop(connection);
+    match wait_unlocked(&place.lock(), Instant::now() + FAREWELL) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::new(
+            Kind::DaemonUnreachable,
+            format!("hfdd {theirs} was asked to make room for {VERSION} and has not left yet"),
+        )
+        .hint("repeat, or end it with `hfd service restart`")),
+        Err(error) => Err(spawn::unreachable(format!(
+            "cannot examine {}: {error}",
+            place.lock().display()
+        ))),
+    }
+}

@@ -1,0 +1,376 @@
+//! What the daemon knows, without any secret.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hfd_proto::{Endpoint, Home, Mode, Secret, StoreId, TokenKind, TokenName};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+/// How many fingerprints of values that hfd itself replaced are kept per name. A stale writer
+/// brings back one of the last few; sixteen is a year of monthly renewals.
+const SUPERSEDED: usize = 16;
+
+/// How many removals are remembered. The oldest is forgotten first; an echo comes within minutes.
+const TOMBSTONES: usize = 1024;
+
+/// The most tokens hfd keeps: what fits into one line of the wire when listed.
+pub const MAX_TOKENS: usize = 4096;
+
+/// 128 bits of SHA-256 over this installation's salt and a value: tells whether two values are the
+/// same, and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fingerprint(u128);
+
+impl Fingerprint {
+    /// The number, for use as a key.
+    pub fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    /// The first four hexadecimal digits, as in `unnamed-3fa9`.
+    pub fn short(self) -> String {
+        format!("{:04x}", self.0 >> 112)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}…", self.short())
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{:032x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u128::from_str_radix(&text, 16)
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// The salt of this installation's fingerprints: 16 random bytes, so that fingerprints of two
+/// machines cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Salt(pub [u8; 16]);
+
+impl Salt {
+    /// The fingerprint of a value.
+    pub fn fingerprint(&self, value: &Secret) -> Fingerprint {
+        let digest = Sha256::new()
+            .chain_update(self.0)
+            .chain_update(value.expose())
+            .finalize();
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        Fingerprint(u128::from_be_bytes(first))
+    }
+}
+
+/// A token without its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The only Hub it may be sent to.
+    pub endpoint: Endpoint,
+    /// Whose it is; unknown until the Hub was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What it may do, in the Hub's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// What sort of credential it is.
+    pub kind: TokenKind,
+    /// When the access token ends, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+    /// Where its values rest.
+    pub store: StoreId,
+    /// The access token.
+    pub access: Fingerprint,
+    /// The refresh token that came with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Fingerprint>,
+    /// False for a bare token that no section names: it is never written as one.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub named: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A section of `stored_tokens`, or what one should be, by fingerprints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Print {
+    /// `hf_token`.
+    pub access: Fingerprint,
+    /// `refresh_token`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<Fingerprint>,
+    /// `expires_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+impl From<&Record> for Print {
+    fn from(record: &Record) -> Self {
+        Self {
+            access: record.access,
+            refresh: record.refresh,
+            expires_at: record.expires_at,
+        }
+    }
+}
+
+/// What a mirror's files and its view last agreed on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The sections of `stored_tokens`.
+    pub sections: BTreeMap<TokenName, Print>,
+    /// The value in `token`.
+    pub token: Option<Fingerprint>,
+}
+
+/// One directory that the daemon keeps in step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// What it shows.
+    pub mode: Mode,
+    /// The token in its `token` file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<TokenName>,
+    /// The common ancestor of the merge.
+    #[serde(default)]
+    pub base: Base,
+}
+
+/// A removal that hfd made or believed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The name that was removed.
+    pub name: TokenName,
+    /// The value that it had.
+    pub access: Fingerprint,
+    /// When, in Unix seconds.
+    pub at: i64,
+    /// `hfd`, or the mirror's directory where a tool removed it.
+    pub by: String,
+}
+
+/// Everything the daemon knows about one machine's tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// The salt of every fingerprint in it.
+    pub salt: Salt,
+    /// The tokens.
+    #[serde(default)]
+    pub tokens: BTreeMap<TokenName, Record>,
+    /// The mirrors, by the path of their `token` file. A list, because JSON keys are text.
+    #[serde(default, with = "pairs")]
+    pub mirrors: BTreeMap<Home, Mirror>,
+    /// Removals, oldest first.
+    #[serde(default)]
+    pub tombstones: Vec<Tombstone>,
+    /// Values that hfd itself replaced, oldest first.
+    #[serde(default)]
+    pub superseded: BTreeMap<TokenName, Vec<Fingerprint>>,
+}
+
+/// One change of the index, as the journal keeps it. Applying one twice changes nothing more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// A token is there, new or changed.
+    Put {
+        /// Its name.
+        name: TokenName,
+        /// All about it.
+        record: Record,
+    },
+    /// A token is gone; a tombstone remains.
+    Remove {
+        /// What is remembered of it.
+        tombstone: Tombstone,
+    },
+    /// A token has another name, in every mirror too.
+    Rename {
+        /// Before.
+        old: TokenName,
+        /// After.
+        new: TokenName,
+    },
+    /// A directory is a mirror from now on, or in another mode.
+    Manage {
+        /// Which.
+        home: Home,
+        /// What it shows.
+        mode: Mode,
+    },
+    /// A mirror has another active token.
+    Activate {
+        /// The mirror.
+        home: Home,
+        /// The token.
+        name: Option<TokenName>,
+    },
+    /// Files and view of a mirror agree on this.
+    Agree {
+        /// The mirror.
+        home: Home,
+        /// On what.
+        base: Base,
+    },
+}
+
+impl Index {
+    /// An index that knows nothing.
+    pub fn new(salt: Salt) -> Self {
+        Self {
+            salt,
+            tokens: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
+            tombstones: Vec::new(),
+            superseded: BTreeMap::new(),
+        }
+    }
+
+    /// Applies a change.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Put { name, record } => self.put(name, record),
+            Change::Remove { tombstone } => self.remove(tombstone),
+            Change::Rename { old, new } => self.rename(&old, new),
+            Change::Manage { home, mode } => {
+                let new = Mirror {
+                    mode,
+                    active: None,
+                    base: Base::default(),
+                };
+                self.mirrors.entry(home).or_insert(new).mode = mode;
+            }
+            Change::Activate { home, name } => {
+                if let Some(mirror) = self.mirrors.get_mut(&home) {
+                    mirror.active = name;
+                }
+            }
+            Change::Agree { home, base } => {
+                if let Some(mirror) = self.mirrors.get_mut(&home) {
+                    mirror.base = base;
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, name: TokenName, record: Record) {
+        // A value that is wanted again is neither stale nor removed any more.
+        let value = record.access;
+        self.tombstones
+            .retain(|stone| stone.name != name || stone.access != value);
+        let old = self
+            .tokens
+            .insert(name.clone(), record)
+            .map(|old| old.access);
+        let superseded = self.superseded.entry(name.clone()).or_default();
+        superseded.retain(|print| *print != value);
+        if let Some(old) = old.filter(|old| *old != value && !superseded.contains(old)) {
+            superseded.push(old);
+            if superseded.len() > SUPERSEDED {
+                superseded.remove(0);
+            }
+        }
+        if superseded.is_empty() {
+            self.superseded.remove(&name);
+        }
+    }
+
+    fn remove(&mut self, tombstone: Tombstone) {
+        self.tokens.remove(&tombstone.name);
+        self.superseded.remove(&tombstone.name);
+        for mirror in self.mirrors.values_mut() {
+            mirror.active.take_if(|active| *active == tombstone.name);
+        }
+        if !self.tombstones.contains(&tombstone) {
+            self.tombstones.push(tombstone);
+        }
+        if self.tombstones.len() > TOMBSTONES {
+            self.tombstones.remove(0);
+        }
+    }
+
+    fn rename(&mut self, old: &TokenName, new: TokenName) {
+        let Some(mut record) = self.tokens.remove(old) else {
+            return;
+        };
+        // Whoever names a bare token wants to see it listed by other tools.
+        record.named = true;
+        self.tombstones.retain(|stone| stone.name != new);
+        if let Some(superseded) = self.superseded.remove(old) {
+            self.superseded.insert(new.clone(), superseded);
+        }
+        for mirror in self.mirrors.values_mut() {
+            if mirror.active.as_ref() == Some(old) {
+                mirror.active = Some(new.clone());
+            }
+        }
+        self.tokens.insert(new, record);
+    }
+
+    /// The name under which a value is known: `preferred` if it holds it, else the first one.
+    pub fn name_of(&self, value: Fingerprint, preferred: Option<&TokenName>) -> Option<&TokenName> {
+        let holds = |name: &&TokenName| self.tokens.get(*name).is_some_and(|r| r.access == value);
+        preferred
+            .filter(holds)
+            .and_then(|name| self.tokens.get_key_value(name))
+            .map(|(name, _)| name)
+            .or_else(|| self.tokens.keys().find(holds))
+    }
+
+    /// `name` if it is free, else `name-2`, `name-3`, …, shortened where that would exceed the
+    /// limit of a name.
+    pub fn free_name(&self, name: &TokenName) -> TokenName {
+        if !self.tokens.contains_key(name) {
+            return name.clone();
+        }
+        let mut stem = name.as_str();
+        while stem.len() > 240 {
+            stem = &stem[..stem.floor_char_boundary(stem.len() - 1)];
+        }
+        // There are at most MAX_TOKENS names, so one of these is free.
+        (2..=MAX_TOKENS + 2)
+            .filter_map(|number| TokenName::parse(format!("{stem}-{number}")).ok())
+            .find(|candidate| !self.tokens.contains_key(candidate))
+            .unwrap_or_else(|| name.clone())
+    }
+}
+
+/// A map with keys that are no JSON strings, as a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use hfd_proto::Home;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Mirror;
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<Home, Mirror>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Home, Mirror>, D::Error> {
+        Ok(Vec::<(Home, Mirror)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
+    }
+}

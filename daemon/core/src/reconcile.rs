@@ -1,0 +1,412 @@
+//! The merge of a mirror's files with the view of the store: a pure function from what both sides
+//! last agreed on, what the view wants and what was observed, to what has to be done.
+//!
+//! The store side is a value or unknown, never absent: only a tombstone removes. In doubt, never
+//! lose; then, never raise.
+
+use std::collections::BTreeMap;
+
+use hfd_proto::{Secret, TokenName};
+
+use crate::model::{Base, Fingerprint, Index, Mirror, Print, Salt};
+use crate::observe::{Observation, Section, Stored, TokenFile};
+use crate::view::view;
+
+/// What has to be done. Imports, removals and the change of the active token go into the store and
+/// the index first; then [`reconcile`] is asked once more and `write` is carried out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Values that the files have and the store has not.
+    pub imports: Vec<Import>,
+    /// Names that a tool removed, believed.
+    pub removals: Vec<TokenName>,
+    /// A change of the active token that a tool made.
+    pub active: Option<NewActive>,
+    /// What the files must become; `None` when they are right or must be left alone.
+    pub write: Option<Files>,
+    /// Why the files were left alone although they differ, for `status`.
+    pub held: Option<Held>,
+}
+
+/// A value to be taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// The name it gets.
+    pub name: TokenName,
+    /// The access token.
+    pub access: Secret,
+    /// The refresh token beside it.
+    pub refresh: Option<Secret>,
+    /// When the access token ends, in Unix seconds.
+    pub expires_at: Option<i64>,
+    /// Whether a section names it; false for a bare `token`.
+    pub named: bool,
+    /// Whether it takes the place of an older value of that name.
+    pub update: bool,
+}
+
+/// What a tool made active.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewActive {
+    /// Nothing: `token` is gone.
+    Nothing,
+    /// The token of that name.
+    Name(TokenName),
+}
+
+/// Why files that differ from the view were not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Both files are gone: a logout from everything, or the directory was cleaned. Nothing leaves
+    /// the store, nothing is put back until hfd is asked to.
+    BothGone,
+    /// A file does not parse; a tool's next write would wipe it, ours will not.
+    Unreadable,
+}
+
+/// The new contents of the files. A part that is `None` stays as it is.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    /// The sections of `stored_tokens`, by name; the file is absent only if it was.
+    pub stored: Option<BTreeMap<String, Content>>,
+    /// `token`: the value to write, or nothing to unlink it.
+    pub token: Option<Option<Fingerprint>>,
+}
+
+/// Where the content of a section comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// From the store: these values, and other keys that the file already had.
+    Store(Print, Vec<(String, String)>),
+    /// As the file has it: a section that hfd does not understand.
+    File(Section),
+}
+
+/// How the caller wants doubts resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// Something was noticed: a tool's removal may be believed, and what is gone stays gone.
+    Noticed,
+    /// hfd was asked to change this mirror: it writes the view.
+    Asked,
+}
+
+/// Compares the files of a mirror with its view.
+pub fn reconcile(index: &Index, mirror: &Mirror, seen: &Observation, occasion: Occasion) -> Plan {
+    let Some(view) = view(index, mirror) else {
+        return Plan::default();
+    };
+    let merge = Merge::new(index, mirror, &view, seen);
+    if merge.both_gone() && occasion == Occasion::Noticed {
+        return merge.nothing_but_logged_out();
+    }
+    let mut plan = Plan::default();
+    if let Some(sections) = &merge.sections {
+        merge.sections_into(&mut plan, sections, occasion);
+    }
+    merge.token_into(&mut plan);
+    merge.write_into(&mut plan);
+    plan
+}
+
+/// One call of [`reconcile`].
+struct Merge<'a> {
+    index: &'a Index,
+    mirror: &'a Mirror,
+    view: &'a Base,
+    seen: &'a Observation,
+    /// The sections that hfd keeps, by name; `None` where the file does not parse.
+    sections: Option<BTreeMap<TokenName, (Print, &'a Section)>>,
+    /// What `token` holds.
+    token: Option<Fingerprint>,
+}
+
+impl<'a> Merge<'a> {
+    fn new(index: &'a Index, mirror: &'a Mirror, view: &'a Base, seen: &'a Observation) -> Self {
+        let sections = match &seen.stored {
+            Stored::Absent => Some(BTreeMap::new()),
+            Stored::Unreadable(_) => None,
+            Stored::Sections(sections) => Some(
+                sections
+                    .iter()
+                    .filter_map(|section| {
+                        let (name, access) = section.usable()?;
+                        Some((name, (print_of(&index.salt, section, access), section)))
+                    })
+                    .collect(),
+            ),
+        };
+        let token = match &seen.token {
+            TokenFile::Value(value) => Some(index.salt.fingerprint(value)),
+            TokenFile::Absent | TokenFile::Unreadable(_) => None,
+        };
+        Self {
+            index,
+            mirror,
+            view,
+            seen,
+            sections,
+            token,
+        }
+    }
+
+    /// Both files vanished since they were last right.
+    fn both_gone(&self) -> bool {
+        let base = &self.mirror.base;
+        self.seen.stored == Stored::Absent
+            && self.seen.token == TokenFile::Absent
+            && (!base.sections.is_empty() || base.token.is_some())
+    }
+
+    fn nothing_but_logged_out(&self) -> Plan {
+        Plan {
+            active: self.mirror.active.is_some().then_some(NewActive::Nothing),
+            held: Some(Held::BothGone),
+            ..Plan::default()
+        }
+    }
+
+    fn sections_into(
+        &self,
+        plan: &mut Plan,
+        file: &BTreeMap<TokenName, (Print, &'a Section)>,
+        occasion: Occasion,
+    ) {
+        for (name, (print, section)) in file {
+            if let Some(import) = self.import_of(name, *print, section) {
+                plan.imports.push(import);
+            }
+        }
+        if occasion == Occasion::Noticed {
+            plan.removals.extend(self.believed_removal(file));
+        }
+    }
+
+    /// What a section of the file means for the store.
+    fn import_of(&self, name: &TokenName, file: Print, section: &Section) -> Option<Import> {
+        let base = self.mirror.base.sections.get(name);
+        let known = self.index.tokens.get(name).map(Print::from);
+        let import = |name: TokenName, update| {
+            Import {
+                name,
+                access: section.access.clone()?,
+                refresh: section.refresh.clone(),
+                expires_at: section.expires_at,
+                named: true,
+                update,
+            }
+            .into()
+        };
+        match known {
+            // Logged out by hfd; the file did not hear of it yet, or a stale writer brought it
+            // back. Made active as well, it is a new login.
+            None if base == Some(&file) || self.is_echo(name, file.access) => None,
+            None => import(name.clone(), false),
+            Some(known) if !says_more(file, known) => None,
+            // The file is as it was left: the store has moved on.
+            Some(_) if base == Some(&file) => None,
+            // A value that hfd itself replaced: a stale writer brought it back.
+            Some(_) if self.is_superseded(name, file.access) => None,
+            // A tool changed it, or says more about it.
+            Some(known) if base == Some(&known) || known.access == file.access => {
+                import(name.clone(), true)
+            }
+            // Kept under another name already.
+            Some(_) if self.index.name_of(file.access, None).is_some() => None,
+            // Two values of one name and no common ancestor that tells which is newer: keep both.
+            Some(_) => import(self.index.free_name(name), false),
+        }
+    }
+
+    fn is_echo(&self, name: &TokenName, value: Fingerprint) -> bool {
+        let stones = &self.index.tombstones;
+        self.token != Some(value)
+            && stones
+                .iter()
+                .any(|stone| stone.name == *name && stone.access == value)
+    }
+
+    fn is_superseded(&self, name: &TokenName, value: Fingerprint) -> bool {
+        self.index
+            .superseded
+            .get(name)
+            .is_some_and(|values| values.contains(&value))
+    }
+
+    /// A removal is believed only in the shape that upstream's `logout NAME` leaves: exactly one
+    /// section gone, nothing else changed, and `token` gone with it if it was the active one.
+    fn believed_removal(
+        &self,
+        file: &BTreeMap<TokenName, (Print, &'a Section)>,
+    ) -> Option<TokenName> {
+        if self.seen.stored == Stored::Absent {
+            return None;
+        }
+        let base = &self.mirror.base;
+        let mut gone = base
+            .sections
+            .iter()
+            .filter(|(name, _)| !file.contains_key(*name));
+        let (Some((name, print)), None) = (gone.next(), gone.next()) else {
+            return None;
+        };
+        let others_unchanged = file.len() + 1 == base.sections.len()
+            && file
+                .iter()
+                .all(|(name, (print, _))| base.sections.get(name) == Some(print));
+        let token_fits = match self.token {
+            None => base.token.is_none() || base.token == Some(print.access),
+            token => token == base.token && token != Some(print.access),
+        };
+        let unchanged_here = self.view.sections.get(name) == Some(print);
+        (others_unchanged && token_fits && unchanged_here).then(|| name.clone())
+    }
+
+    fn token_into(&self, plan: &mut Plan) {
+        let base = self.mirror.base.token;
+        let TokenFile::Value(value) = &self.seen.token else {
+            if self.seen.token == TokenFile::Absent && base.is_some() && base == self.view.token {
+                plan.active = Some(NewActive::Nothing);
+            }
+            return;
+        };
+        if self.token == base || self.token == self.view.token {
+            return;
+        }
+        plan.active = Some(NewActive::Name(self.name_of_token(plan, value)));
+    }
+
+    /// The name of the value in `token`: a section of the file, a token of the index, the one that
+    /// was logged out with this value, or none, in which case it is imported without one.
+    fn name_of_token(&self, plan: &mut Plan, value: &Secret) -> TokenName {
+        let print = self.index.salt.fingerprint(value);
+        let imported = plan.imports.iter().find(|import| import.access == *value);
+        if let Some(import) = imported {
+            return import.name.clone();
+        }
+        if let Some(name) = self.index.name_of(print, self.mirror.active.as_ref()) {
+            return name.clone();
+        }
+        let removed = self
+            .index
+            .tombstones
+            .iter()
+            .rev()
+            .find(|stone| stone.access == print);
+        let unnamed = TokenName::parse(format!("unnamed-{}", print.short()));
+        let (name, named) = match (removed, unnamed) {
+            (Some(stone), _) if !stone.name.as_str().starts_with("unnamed-") => {
+                (stone.name.clone(), true)
+            }
+            (Some(stone), _) => (stone.name.clone(), false),
+            // "unnamed-" and four digits are always a name.
+            (None, Ok(name)) => (name, false),
+            (None, Err(_)) => unreachable!("a short ASCII text is a valid name"),
+        };
+        let name = self.index.free_name(&name);
+        plan.imports.push(Import {
+            name: name.clone(),
+            access: value.clone(),
+            refresh: None,
+            expires_at: None,
+            named,
+            update: false,
+        });
+        name
+    }
+
+    /// What the files must become, as far as the index is right already.
+    fn write_into(&self, plan: &mut Plan) {
+        if !plan.imports.is_empty() || !plan.removals.is_empty() || plan.active.is_some() {
+            // The index comes first; the view is then another.
+            return;
+        }
+        let mut files = Files::default();
+        match &self.sections {
+            None => plan.held = Some(Held::Unreadable),
+            Some(file) => {
+                let prints = file.iter().map(|(name, (print, _))| (name, print));
+                if !prints.eq(self.view.sections.iter()) {
+                    files.stored = Some(self.contents(file));
+                }
+            }
+        }
+        match &self.seen.token {
+            TokenFile::Unreadable(_) if self.mirror.base.token == self.view.token => {
+                plan.held = Some(Held::Unreadable);
+            }
+            _ if self.token != self.view.token => files.token = Some(self.view.token),
+            _ => {}
+        }
+        if files.stored.is_some() || files.token.is_some() {
+            plan.write = Some(files);
+        }
+    }
+
+    fn contents(
+        &self,
+        file: &BTreeMap<TokenName, (Print, &'a Section)>,
+    ) -> BTreeMap<String, Content> {
+        let mut contents: BTreeMap<String, Content> = BTreeMap::new();
+        if let Stored::Sections(sections) = &self.seen.stored {
+            let foreign = sections.iter().filter(|section| section.usable().is_none());
+            contents.extend(
+                foreign.map(|section| (section.name.clone(), Content::File(section.clone()))),
+            );
+        }
+        for (name, print) in &self.view.sections {
+            let others = file
+                .get(name)
+                .map(|(_, section)| section.others.clone())
+                .unwrap_or_default();
+            contents.insert(name.as_str().to_owned(), Content::Store(*print, others));
+        }
+        contents
+    }
+}
+
+/// Whether a section holds something that the store does not: another access token, or beside the
+/// same one a refresh token or an expiry that is not known. Versions up to 1.19 of huggingface_hub
+/// drop the last two of every section, which says nothing about them.
+fn says_more(file: Print, known: Print) -> bool {
+    file.access != known.access
+        || (file.refresh.is_some() && file.refresh != known.refresh)
+        || (file.expires_at.is_some() && file.expires_at != known.expires_at)
+}
+
+fn print_of(salt: &Salt, section: &Section, access: &Secret) -> Print {
+    Print {
+        access: salt.fingerprint(access),
+        refresh: section
+            .refresh
+            .as_ref()
+            .map(|value| salt.fingerprint(value)),
+        expires_at: section.expires_at,
+    }
+}
+
+/// What view and files agree on once `seen` needs no write, to be kept as the base.
+pub fn agreed(index: &Index, mirror: &Mirror) -> Base {
+    view(index, mirror).unwrap_or_default()
+}
+
+/// The values found in a mirror's files by fingerprint: what need not be asked of the store again.
+pub fn values<'a>(salt: &Salt, seen: &'a Observation) -> BTreeMap<Fingerprint, &'a Secret> {
+    let mut values = BTreeMap::new();
+    let mut add = |value: &'a Secret| {
+        values.insert(salt.fingerprint(value), value);
+    };
+    if let Stored::Sections(sections) = &seen.stored {
+        for section in sections {
+            section
+                .access
+                .iter()
+                .chain(&section.refresh)
+                .for_each(&mut add);
+        }
+    }
+    if let TokenFile::Value(value) = &seen.token {
+        add(value);
+    }
+    values
+}

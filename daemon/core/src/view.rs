@@ -1,0 +1,34 @@
+//! What a mode shows of the index in a mirror. The merge compares files with this and never with
+//! the index itself, so that no mode is a special case anywhere else.
+
+use hfd_proto::Mode;
+
+use crate::model::{Base, Index, Mirror, Print};
+
+/// What the files of `mirror` should hold; `None` for a mirror that holds nothing of ours and is
+/// not to be touched.
+pub fn view(index: &Index, mirror: &Mirror) -> Option<Base> {
+    let active = mirror
+        .active
+        .as_ref()
+        .and_then(|name| index.tokens.get_key_value(name));
+    let sections = match mirror.mode {
+        Mode::Off => return None,
+        Mode::Files => index
+            .tokens
+            .iter()
+            .filter(|(_, record)| record.named)
+            .collect::<Vec<_>>(),
+        Mode::ActiveOnly => active
+            .into_iter()
+            .filter(|(_, record)| record.named)
+            .collect(),
+    };
+    Some(Base {
+        sections: sections
+            .into_iter()
+            .map(|(name, record)| (name.clone(), Print::from(record)))
+            .collect(),
+        token: active.map(|(_, record)| record.access),
+    })
+}

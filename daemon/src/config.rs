@@ -1,0 +1,389 @@
+//! `config.toml`: what a person may set. Every key has a default; a wrong key or value is an error
+//! that names the line.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
+use rustix::fs::OFlags;
+use serde::{Deserialize, Deserializer};
+
+use crate::scrub::scrub;
+
+/// More than any configuration needs; a mistaken path does not fill the memory.
+const MAX_CONFIG: u64 = 256 * 1024;
+
+/// The configuration of the daemon.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where new tokens rest; without it, the keychain of the platform.
+    #[serde(deserialize_with = "store_of_this_platform")]
+    pub store: Option<StoreId>,
+    /// How much is logged.
+    pub log: Level,
+    /// How the daemon itself reaches the Hub.
+    pub network: Network,
+    /// What is known of an endpoint, by its address.
+    pub endpoint: BTreeMap<Endpoint, AtEndpoint>,
+}
+
+/// `[network]`. What the environment of a client says comes before it, for that client's request.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// The proxy for `https`, as in `HTTPS_PROXY`; may hold a user and a password.
+    pub proxy: Option<String>,
+    /// Hosts that are reached without the proxy, as in `NO_PROXY`.
+    pub no_proxy: Option<String>,
+    /// A file of certificates in PEM that replaces the system's, by its absolute path.
+    #[serde(deserialize_with = "absolute")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl std::fmt::Debug for Network {
+    /// The proxy's address may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("proxy", &self.proxy.is_some())
+            .field("no_proxy", &self.no_proxy)
+            .field("ca_file", &self.ca_file)
+            .finish()
+    }
+}
+
+/// `[endpoint."https://hub.example"]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AtEndpoint {
+    /// Other endpoints that a token of this one may be sent to, such as a mirror of the Hub.
+    pub aliases: Vec<Endpoint>,
+}
+
+/// How much is logged: everything of this level and above.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Only what went wrong.
+    Error,
+    /// Also what may.
+    Warn,
+    /// Also what happened.
+    #[default]
+    Info,
+    /// Also the names of tokens and how things are done.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl std::str::FromStr for Level {
+    type Err = Error;
+
+    /// Reads a level as `HFD_LOG` and `log` in `config.toml` write it.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.trim() {
+            "error" => Ok(Self::Error),
+            "warn" => Ok(Self::Warn),
+            "info" => Ok(Self::Info),
+            "debug" => Ok(Self::Debug),
+            "trace" => Ok(Self::Trace),
+            other => Err(
+                Error::new(Kind::Usage, format!("`{}` is no log level", escape(other)))
+                    .hint("the levels are error, warn, info, debug and trace"),
+            ),
+        }
+    }
+}
+
+impl Config {
+    /// The path of the file: `$XDG_CONFIG_HOME/hfd/config.toml`, else `~/.config/hfd/config.toml`;
+    /// none where neither is an absolute path. Relative values of XDG variables are ignored, as
+    /// their specification demands.
+    pub fn path(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        let absolute = |name: &str| {
+            env(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        let home = absolute("XDG_CONFIG_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
+        Some(home.join("hfd/config.toml"))
+    }
+
+    /// Reads the file; a missing one is the default.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] naming file and line where a key or a value is wrong, and where the file
+    /// cannot be read; [`Kind::Refused`] where another user could have written it, since it says
+    /// where tokens may be sent.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        match read(path)? {
+            Some(text) => toml::from_str(&text).map_err(|error| wrong(path, &text, &error)),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Whether a token of `own` may be sent to `asked`: its own endpoint, or an alias of it. An
+    /// alias holds in one direction.
+    pub fn same_endpoint(&self, own: &Endpoint, asked: &Endpoint) -> bool {
+        own == asked
+            || self
+                .endpoint
+                .get(own)
+                .is_some_and(|at| at.aliases.contains(asked))
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, Error> {
+    let shown = escape(&path.display().to_string());
+    let cannot = |why: &str| {
+        Error::new(Kind::Usage, format!("{shown} cannot be read: {why}"))
+            .hint("mend it, or move it away to use the defaults")
+    };
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        // A FIFO would wait for its writer for ever.
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(path);
+    let file = match file {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(cannot(&error.to_string())),
+    };
+    let metadata = file
+        .metadata()
+        .map_err(|error| cannot(&error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(cannot("it is not a regular file"));
+    }
+    let ours = [rustix::process::geteuid().as_raw(), 0].contains(&metadata.uid());
+    if !ours || metadata.mode() & 0o002 != 0 {
+        return Err(Error::new(
+            Kind::Refused,
+            format!("{shown} can be written by another user"),
+        )
+        .hint(format!("make it yours alone: chmod 600 {shown}")));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_CONFIG + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| cannot(&error.to_string()))?;
+    if bytes.len() as u64 > MAX_CONFIG {
+        return Err(cannot("it is too large"));
+    }
+    let text = String::from_utf8(bytes).map_err(|_| cannot("it is not UTF-8"))?;
+    Ok(Some(text))
+}
+
+fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..at]
+        .iter()
+        .filter(|&&byte| byte == b'\n')
+        .count()
+        + 1;
+    // The first line: the rest repeats the place.
+    let what = error.message().lines().next().unwrap_or_default();
+    Error::new(
+        Kind::Usage,
+        escape(&scrub(&format!("{}, line {line}: {what}", path.display()))),
+    )
+    .hint("the keys and their values are described in hfd(1)")
+}
+
+/// The platform's keychain, or the encrypted file.
+fn store_of_this_platform<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<StoreId>, D::Error> {
+    let keychain = if cfg!(target_os = "macos") {
+        StoreId::MacosKeychain
+    } else if cfg!(windows) {
+        StoreId::WindowsCredentialManager
+    } else {
+        StoreId::SecretService
+    };
+    let text = String::deserialize(deserializer)?;
+    [keychain, StoreId::File]
+        .into_iter()
+        .find(|store| store.as_str() == text)
+        .map(Some)
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!(
+                "`{text}` is no store here: use `{}` or `file`",
+                keychain.as_str()
+            ))
+        })
+}
+
+/// The daemon's working directory is `/`, so a relative path would mean what nobody intended.
+fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    if path.is_absolute() {
+        Ok(Some(path))
+    } else {
+        Err(serde::de::Error::custom("the path is not absolute"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn load(content: impl AsRef<[u8]>) -> Result<Config, Error> {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("config.toml");
+        std::fs::write(&path, content).unwrap();
+        Config::load(&path)
+    }
+
+    fn endpoint(text: &str) -> Endpoint {
+        Endpoint::parse(text).unwrap()
+    }
+
+    #[test]
+    fn the_path_follows_the_xdg_specification() {
+        let path = |vars: &'static [(&str, &str)]| {
+            Config::path(move |name| {
+                let found = vars.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| value.into())
+            })
+        };
+        assert_eq!(
+            path(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")]).unwrap(),
+            Path::new("/c/hfd/config.toml")
+        );
+        assert_eq!(
+            path(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]).unwrap(),
+            Path::new("/h/.config/hfd/config.toml")
+        );
+        assert_eq!(path(&[("HOME", "")]), None);
+    }
+
+    #[test]
+    fn a_missing_or_empty_file_is_the_default() {
+        let temp = tempfile::tempdir().unwrap();
+        let missing = Config::load(&temp.path().join("none/config.toml")).unwrap();
+        assert_eq!(missing, Config::default());
+        assert_eq!(missing.log, Level::Info);
+        assert_eq!(load("").unwrap(), Config::default());
+        assert_eq!(load("# only a comment\n").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let config = load(
+            r#"
+            store = "file"
+            log = "debug"
+            [network]
+            proxy = "http://user:canary@proxy.example:3128"
+            no_proxy = "internal.example"
+            ca_file = "/etc/ca.pem"
+            [endpoint."https://hub.example"]
+            aliases = ["https://mirror.example/", "https://mirror.example:8443"]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.store, Some(StoreId::File));
+        assert_eq!(config.log, Level::Debug);
+        assert_eq!(config.network.no_proxy.as_deref(), Some("internal.example"));
+        assert_eq!(
+            config.network.ca_file.as_deref(),
+            Some(Path::new("/etc/ca.pem"))
+        );
+        assert!(!format!("{config:?}").contains("canary"));
+        let (own, alias) = (
+            endpoint("https://hub.example"),
+            endpoint("https://mirror.example"),
+        );
+        assert!(config.same_endpoint(&own, &own));
+        assert!(config.same_endpoint(&own, &alias));
+        assert!(!config.same_endpoint(&alias, &own));
+        assert!(!config.same_endpoint(&Endpoint::default(), &alias));
+        assert!(!config.same_endpoint(&own, &endpoint("https://mirror.example:444")));
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_names_the_line() {
+        for (content, line, word) in [
+            ("\n\nstor = \"file\"\n", 3, "stor"),
+            ("store = \"keychain\"\n", 1, "`keychain` is no store here"),
+            ("log = \"info\"\nlog = \"warn\"\n", 2, "duplicate"),
+            ("\nlog = \"loud\"\n", 2, "loud"),
+            ("log = 1\n", 1, "string"),
+            ("[network]\nproxy = 3\n", 2, "string"),
+            ("[network]\n\nca_file = \"ca.pem\"\n", 3, "absolute"),
+            ("[network]\nhttp_proxy = \"x\"\n", 2, "http_proxy"),
+            (
+                "[endpoint.\"http://hub.example\"]\naliases = []\n",
+                1,
+                "http://",
+            ),
+            (
+                "[endpoint.\"https://a\"]\naliases = [\n \"b\",\n]\n",
+                2,
+                "https://",
+            ),
+            ("log = \"info\"\nlog = \n", 2, ""),
+        ] {
+            let error = load(content).unwrap_err();
+            assert_eq!(error.kind, Kind::Usage, "{content}");
+            let place = format!("config.toml, line {line}: ");
+            assert!(error.message.contains(&place), "{content}: {error}");
+            assert!(error.message.contains(word), "{content}: {error}");
+            assert!(error.hint.is_some());
+        }
+    }
+
+    #[test]
+    fn what_is_not_readable_text_is_an_error() {
+        assert!(
+            load(b"log = \"\xff\"")
+                .unwrap_err()
+                .message
+                .contains("UTF-8")
+        );
+        assert!(
+            load("#".repeat(300_000))
+                .unwrap_err()
+                .message
+                .contains("large")
+        );
+        let temp = tempfile::tempdir().unwrap();
+        let error = Config::load(temp.path()).unwrap_err();
+        assert!(error.message.contains("not a regular file"), "{error}");
+        let fifo = temp.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        let error = Config::load(&fifo).unwrap_err();
+        assert!(error.message.contains("not a regular file"), "{error}");
+        let file = temp.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Config::load(&file.join("below")).unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+    }
+
+    #[test]
+    fn a_file_that_others_can_write_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("config.toml");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(Config::load(&path).unwrap_err().kind, Kind::Refused);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o664)).unwrap();
+        assert_eq!(Config::load(&path).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn levels_are_read_from_the_environment_too() {
+        assert_eq!("trace".parse::<Level>().unwrap(), Level::Trace);
+        let error = "zbus=trace".parse::<Level>().unwrap_err();
+        assert_eq!(error.kind, Kind::Usage);
+        assert!(Level::Error < Level::Debug);
+    }
+}

@@ -1,0 +1,143 @@
+//! Transactions: store and index change together, or not at all.
+
+use std::io;
+use std::sync::Arc;
+
+use hfd_core::model::{Change, Record};
+use hfd_proto::{Error, Kind, Secret, StoreId, TokenName};
+use tokio::time::timeout_at;
+
+use super::Worker;
+use crate::journal::Item;
+use crate::store::StoreError;
+
+/// The index or the journal could not be written.
+pub(super) fn disk(error: &io::Error) -> Error {
+    Error::new(Kind::Other, format!("cannot write hfd's index: {error}"))
+        .hint("make room on the disk of the state directory, then repeat the command")
+}
+
+/// The items of a token in its store.
+pub(super) fn items(name: &TokenName, record: &Record) -> Vec<Item> {
+    let item = |refresh| Item {
+        store: record.store,
+        endpoint: record.endpoint.clone(),
+        name: name.clone(),
+        refresh,
+    };
+    [item(false)]
+        .into_iter()
+        .chain(record.refresh.map(|_| item(true)))
+        .collect()
+}
+
+impl Worker {
+    /// Writes an intent down, carries it out in the store, and applies its changes to the index.
+    ///
+    /// # Errors
+    /// As the store's. Where it did not answer in time the intent stays: what came of it is read
+    /// back later, and then completed or undone.
+    pub(super) async fn transact(
+        &mut self,
+        puts: Vec<(Item, Secret)>,
+        deletes: Vec<Item>,
+        changes: Vec<Change>,
+    ) -> Result<(), Error> {
+        let salt = self.index().salt;
+        let prints = puts
+            .iter()
+            .map(|(item, value)| (item.clone(), salt.fingerprint(value)))
+            .collect();
+        let id = self
+            .journal
+            .intend(prints, deletes.clone(), changes)
+            .map_err(|e| disk(&e))?;
+        let mut touched = false;
+        if let Err(error) = self.in_store(&puts, &deletes, &mut touched).await {
+            if !touched {
+                self.journal.undone(id).map_err(|e| disk(&e))?;
+            }
+            return Err(error);
+        }
+        self.journal.done(id).map_err(|e| disk(&e))?;
+        for (item, value) in puts.iter().filter(|(item, _)| !item.refresh) {
+            tracing::debug!(name = ?item.name, "stored");
+            self.values.learn(salt.fingerprint(value), value);
+        }
+        Ok(())
+    }
+
+    /// The store's part. `touched` tells whether anything may have been changed.
+    async fn in_store(
+        &self,
+        puts: &[(Item, Secret)],
+        deletes: &[Item],
+        touched: &mut bool,
+    ) -> Result<(), Error> {
+        for (item, value) in puts {
+            let store = self.stores.get(item.store)?;
+            let outcome = timeout_at(self.deadline, store.put(&item.key(), value)).await;
+            note(outcome, item.store, touched)?;
+        }
+        for item in deletes {
+            let store = self.stores.get(item.store)?;
+            let outcome = timeout_at(self.deadline, store.delete(&item.key())).await;
+            note(outcome, item.store, touched)?;
+        }
+        Ok(())
+    }
+
+    /// Changes of the index alone, durable before they are answered.
+    pub(super) fn change(&mut self, changes: Vec<Change>) -> Result<(), Error> {
+        self.journal
+            .change(changes, true)
+            .map_err(|error| disk(&error))
+    }
+
+    /// The store for new tokens, or the one asked for.
+    pub(super) fn store_for(&self, asked: Option<StoreId>) -> StoreId {
+        asked.unwrap_or(self.stores.default)
+    }
+
+    /// Reads one item within the job's deadline.
+    pub(super) async fn read_item(&self, item: &Item) -> Result<Option<Secret>, Error> {
+        let store = self.stores.get(item.store)?;
+        match timeout_at(self.deadline, store.get(&item.key())).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(timed_out(item.store)),
+        }
+    }
+
+    pub(super) fn stores(&self) -> Arc<crate::stores::Stores> {
+        Arc::clone(&self.stores)
+    }
+}
+
+/// After a success or a time-out something may have happened; after a refusal it has not.
+fn note<T>(
+    outcome: Result<Result<T, StoreError>, tokio::time::error::Elapsed>,
+    store: StoreId,
+    touched: &mut bool,
+) -> Result<(), Error> {
+    match outcome {
+        Ok(Ok(_)) => *touched = true,
+        Ok(Err(error)) => {
+            *touched |= matches!(error, StoreError::TimedOut { .. });
+            return Err(error.into());
+        }
+        Err(_) => {
+            *touched = true;
+            return Err(timed_out(store));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn timed_out(store: StoreId) -> Error {
+    let store = store.as_str();
+    Error::new(
+        Kind::TimedOut,
+        format!("the store {store} did not answer in time; the change may still take effect"),
+    )
+    .hint("`hfd status` tells when it is settled")
+}

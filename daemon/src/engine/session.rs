@@ -1,0 +1,379 @@
+//! Login, logout, switch, rename: what a person asks for.
+
+use hfd_core::model::{Change, MAX_TOKENS, Record, Tombstone};
+use hfd_core::reconcile::Occasion;
+use hfd_proto::{
+    Error, Home, Kind, Login, LoginReply, Logout, LogoutReply, MirrorState, Mode, Pending, Rename,
+    RenameReply, Secret, StoreId, Switch, SwitchReply, TokenName, WhoamiReply,
+};
+
+use super::Worker;
+use super::change::items;
+use super::settle::kind_of;
+use super::sync::{now, shown};
+use crate::hub::Identity;
+use crate::journal::Item;
+use crate::snapshot::no_such_token;
+
+impl Worker {
+    pub(super) async fn login(
+        &mut self,
+        request: Login,
+        identity: Option<Identity>,
+    ) -> Result<LoginReply, Error> {
+        let home = self
+            .prepare(request.home.as_ref(), Some(Mode::ActiveOnly))
+            .await?;
+        let name = self.name_for(&request, identity.as_ref())?;
+        let record = self.record_for(&request, identity.as_ref(), &name);
+        let old = self.index().tokens.get(&name).cloned();
+        let mut changes = vec![Change::Put {
+            name: name.clone(),
+            record: record.clone(),
+        }];
+        let active = request.switch && home.is_some();
+        if let Some(home) = home.clone().filter(|_| active) {
+            changes.push(Change::Activate {
+                home,
+                name: Some(name.clone()),
+            });
+        }
+        let item = items(&name, &record).swap_remove(0);
+        // What the old value had and the new one has not: a refresh token, another place.
+        let kept = items(&name, &record);
+        let deletes = old.iter().flat_map(|old| items(&name, old));
+        let deletes = deletes.filter(|item| !kept.contains(item)).collect();
+        self.transact(vec![(item, request.token.clone())], deletes, changes)
+            .await?;
+        self.event("login", Some(&name), None);
+        let pending = self.write_mirrors(home.as_ref(), &name).await?;
+        Ok(LoginReply {
+            name,
+            user: record.user,
+            role: record.role,
+            endpoint: record.endpoint,
+            store: record.store,
+            active,
+            replaced: old.is_some_and(|old| old.access != record.access),
+            pending,
+        })
+    }
+
+    pub(super) async fn logout(&mut self, request: Logout) -> Result<LogoutReply, Error> {
+        let home = self.prepare(request.home.as_ref(), None).await?;
+        let active = home
+            .as_ref()
+            .and_then(|home| self.index().mirrors.get(home))
+            .and_then(|mirror| mirror.active.clone());
+        let names: Vec<TokenName> = match request.name {
+            Some(name) if self.index().tokens.contains_key(&name) => vec![name],
+            Some(name) => return Err(no_such_token(&name)),
+            None if request.all => self.index().tokens.keys().cloned().collect(),
+            None => vec![active.clone().ok_or_else(not_logged_in)?],
+        };
+        let (mut deletes, mut changes) = (Vec::new(), Vec::new());
+        for (name, record) in names
+            .iter()
+            .filter_map(|name| self.index().tokens.get_key_value(name))
+        {
+            deletes.extend(items(name, record));
+            let (name, access, at) = (name.clone(), record.access, now());
+            let tombstone = Tombstone {
+                name,
+                access,
+                at,
+                by: "hfd".to_owned(),
+            };
+            changes.push(Change::Remove { tombstone });
+        }
+        self.transact(Vec::new(), deletes, changes).await?;
+        for name in &names {
+            self.event("logout", Some(name), None);
+        }
+        let pending = match names.first() {
+            Some(first) => self.write_mirrors(home.as_ref(), first).await?,
+            None => Vec::new(),
+        };
+        let was_active = active.is_some_and(|active| names.contains(&active));
+        Ok(LogoutReply {
+            removed: names,
+            was_active,
+            pending,
+        })
+    }
+
+    pub(super) async fn switch(&mut self, request: Switch) -> Result<SwitchReply, Error> {
+        let home = self.prepare(request.home.as_ref(), None).await?;
+        let name = request.name;
+        if !self.index().tokens.contains_key(&name) {
+            return Err(no_such_token(&name));
+        }
+        let homes: Vec<Home> = match (&home, request.all) {
+            (_, true) => self.index().mirrors.keys().cloned().collect(),
+            (Some(home), false) => vec![home.clone()],
+            (None, false) => return Err(not_managed(request.home.as_ref())),
+        };
+        let activate = |home: &Home| Change::Activate {
+            home: home.clone(),
+            name: Some(name.clone()),
+        };
+        self.change(homes.iter().map(activate).collect())?;
+        self.event("switch", Some(&name), home.as_ref());
+        let pending = self.write_mirrors(home.as_ref(), &name).await?;
+        let dirs = homes.iter().filter_map(|home| home.token_path.parent());
+        let switched = dirs.map(ToOwned::to_owned);
+        let mirrors = switched
+            .filter(|dir| pending.iter().all(|p| p.dir != *dir))
+            .collect();
+        Ok(SwitchReply {
+            name,
+            mirrors,
+            pending,
+        })
+    }
+
+    pub(super) async fn rename(&mut self, request: Rename) -> Result<RenameReply, Error> {
+        let home = self.prepare(request.home.as_ref(), None).await?;
+        let Rename { old, new, .. } = request;
+        let record = self
+            .index()
+            .tokens
+            .get(&old)
+            .ok_or_else(|| no_such_token(&old))?
+            .clone();
+        if old == new {
+            return Ok(RenameReply {
+                name: new,
+                pending: Vec::new(),
+            });
+        }
+        if self.index().tokens.contains_key(&new) {
+            return Err(taken(&new));
+        }
+        let mut puts: Vec<(Item, Secret)> = Vec::new();
+        for item in items(&old, &record) {
+            let value = self.read_item(&item).await?;
+            let Some(value) = value else { continue };
+            puts.push((
+                Item {
+                    name: new.clone(),
+                    ..item
+                },
+                value,
+            ));
+        }
+        if puts.is_empty() {
+            let (old, store) = (old.escaped(), record.store.as_str());
+            let message = format!("the store {store} does not hold `{old}`");
+            return Err(Error::new(Kind::StoreUnavailable, message));
+        }
+        let change = Change::Rename {
+            old: old.clone(),
+            new: new.clone(),
+        };
+        self.transact(puts, items(&old, &record), vec![change])
+            .await?;
+        self.event("rename", Some(&new), None);
+        let pending = self.write_mirrors(home.as_ref(), &new).await?;
+        Ok(RenameReply { name: new, pending })
+    }
+
+    /// What the Hub said at `whoami` is kept with the token.
+    pub(super) fn learn(&mut self, said: WhoamiReply) {
+        let Some(name) = said.name else { return };
+        let Some(old) = self.index().tokens.get(&name) else {
+            return;
+        };
+        let user = Some(said.user);
+        let record = Record {
+            user,
+            role: said.role.or(old.role.clone()),
+            ..old.clone()
+        };
+        if record != *old
+            && let Err(error) = self
+                .journal
+                .change(vec![Change::Put { name, record }], false)
+        {
+            tracing::warn!(%error, "cannot write the journal");
+        }
+    }
+
+    /// Before a change: what is still open is settled, and the caller's files are looked at, so
+    /// that nothing which a tool has just written is taken for old.
+    async fn prepare(
+        &mut self,
+        home: Option<&Home>,
+        manage: Option<Mode>,
+    ) -> Result<Option<Home>, Error> {
+        let own = self.own_mirror(home, manage).await?;
+        self.settle().await;
+        if let Some(home) = &own {
+            self.sync_mirror(home, Occasion::Noticed).await;
+        }
+        Ok(own)
+    }
+
+    /// Brings every mirror in step after a change. The caller's own must hold it; the others are
+    /// named where they do not.
+    async fn write_mirrors(
+        &mut self,
+        own: Option<&Home>,
+        name: &TokenName,
+    ) -> Result<Vec<Pending>, Error> {
+        let mut pending = Vec::new();
+        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
+            let is_own = own == Some(&home);
+            let occasion = if is_own {
+                Occasion::Asked
+            } else {
+                Occasion::Noticed
+            };
+            self.sync_mirror(&home, occasion).await;
+            let Some(now) = self.mirrors.get(&home) else {
+                continue;
+            };
+            if now.state == MirrorState::InSync {
+                continue;
+            }
+            let detail = now.detail.clone().unwrap_or_default();
+            if is_own {
+                return Err(not_written(&home, name, now.state, &detail));
+            }
+            let dir = home
+                .token_path
+                .parent()
+                .unwrap_or(&home.token_path)
+                .to_owned();
+            pending.push(Pending { dir, detail });
+        }
+        Ok(pending)
+    }
+
+    /// The name of a new login: the one asked for, else the Hub's, else one made from the user's.
+    fn name_for(&self, request: &Login, identity: Option<&Identity>) -> Result<TokenName, Error> {
+        let endpoint = request.endpoint.clone().unwrap_or_default();
+        let user = identity.map(|identity| identity.user.as_str());
+        let same = |name: &TokenName| match self.index().tokens.get(name) {
+            None => true,
+            Some(old) => {
+                old.endpoint == endpoint
+                    && (old.user.is_none() || user.is_none() || old.user.as_deref() == user)
+            }
+        };
+        let name = match (&request.name, identity) {
+            (Some(name), _) if request.force || same(name) => name.clone(),
+            (Some(name), _) => return Err(taken(name)),
+            (None, None) => {
+                return Err(
+                    Error::new(Kind::Usage, "without asking the Hub a login needs a name")
+                        .hint("add --name NAME"),
+                );
+            }
+            (None, Some(identity)) => {
+                let hubs = hub_name(identity);
+                if request.force || same(&hubs) {
+                    hubs
+                } else {
+                    let own =
+                        TokenName::parse(format!("{hubs}-{}", identity.user, hubs = hubs.as_str()));
+                    let own = own.unwrap_or(hubs);
+                    if same(&own) {
+                        own
+                    } else {
+                        self.index().free_name(&own)
+                    }
+                }
+            }
+        };
+        if self.index().tokens.len() >= MAX_TOKENS && !self.index().tokens.contains_key(&name) {
+            return Err(Error::new(
+                Kind::Refused,
+                format!("hfd keeps at most {MAX_TOKENS} tokens"),
+            )
+            .hint("log out of some with `hfd logout NAME`"));
+        }
+        Ok(name)
+    }
+
+    fn record_for(&self, request: &Login, identity: Option<&Identity>, name: &TokenName) -> Record {
+        let old = self.index().tokens.get(name);
+        let kept: Option<StoreId> = request.store.or(old.map(|old| old.store));
+        Record {
+            endpoint: request.endpoint.clone().unwrap_or_default(),
+            user: identity
+                .map(|identity| identity.user.clone())
+                .or_else(|| old.and_then(|old| old.user.clone())),
+            role: identity.and_then(|identity| identity.role.clone()),
+            kind: identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind),
+            expires_at: identity.and_then(|identity| identity.expires_at),
+            store: self.store_for(kept),
+            access: self.index().salt.fingerprint(&request.token),
+            refresh: None,
+            named: true,
+        }
+    }
+}
+
+/// The Hub's name for a token, made fit for a section header: `displayName`, or `oauth-USER` as
+/// upstream calls a browser login. `DEFAULT` becomes `DEFAULT-1`, line breaks become spaces.
+fn hub_name(identity: &Identity) -> TokenName {
+    let given = identity
+        .display_name
+        .clone()
+        .filter(|name| !name.is_empty());
+    let given = given.unwrap_or_else(|| format!("oauth-{}", identity.user));
+    let mut fit = given.replace(['\r', '\n'], " ");
+    fit.truncate(fit.floor_char_boundary(200));
+    if fit == "DEFAULT" {
+        fit.push_str("-1");
+    }
+    // Not empty, no line break, not DEFAULT, short: nothing is left to be refused.
+    TokenName::parse(fit).unwrap_or_else(|_| hub_name_of_nobody())
+}
+
+fn hub_name_of_nobody() -> TokenName {
+    match TokenName::parse("unnamed") {
+        Ok(name) => name,
+        Err(_) => unreachable!("a plain word is a valid name"),
+    }
+}
+
+fn taken(name: &TokenName) -> Error {
+    let shown = name.escaped();
+    Error::new(
+        Kind::Refused,
+        format!("`{shown}` is the name of another token"),
+    )
+    .hint("choose another name, or log that one out first")
+}
+
+/// Nothing is active here.
+pub(crate) fn not_logged_in() -> Error {
+    Error::new(Kind::NotLoggedIn, "not logged in").hint("`hfd login` logs in")
+}
+
+fn not_managed(home: Option<&Home>) -> Error {
+    match home {
+        None => Error::new(Kind::Usage, "no Hugging Face home was given"),
+        Some(home) => Error::new(
+            Kind::Refused,
+            format!("{} is not managed by hfd", shown(home)),
+        )
+        .hint("`hfd login` there makes it a mirror, or unset HF_HOME"),
+    }
+}
+
+fn not_written(home: &Home, name: &TokenName, state: MirrorState, detail: &str) -> Error {
+    let kind = if state == MirrorState::Waiting {
+        Kind::TimedOut
+    } else {
+        Kind::Other
+    };
+    let (name, dir) = (name.escaped(), shown(home));
+    Error::new(
+        kind,
+        format!("hfd holds the change of `{name}`, but the files in {dir} do not: {detail}"),
+    )
+    .hint("mend that, then run `hfd sync`")
+}

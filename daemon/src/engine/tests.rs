@@ -1,0 +1,390 @@
+//! Stories of the engine on real files, a real journal, and the store in memory that misbehaves on
+//! demand.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hfd_core::model::Salt;
+use hfd_proto::{
+    Error, Event, Home, Kind, Login, LoginReply, Logout, MirrorState, Rename, Secret, StoreId,
+    Switch, TokenName,
+};
+use tokio::sync::{broadcast, watch};
+
+use super::Engine;
+use crate::journal::Journal;
+use crate::snapshot::Snapshot;
+use crate::store::{Backend, Knobs, Memory, Store};
+use crate::stores::Stores;
+use crate::values::Values;
+
+/// A daemon without its socket.
+struct Bench {
+    directory: tempfile::TempDir,
+    store: Store,
+    knobs: Knobs,
+    engine: Engine,
+    state: watch::Receiver<Arc<Snapshot>>,
+    events: broadcast::Receiver<Event>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(directory.path().join("hf")).unwrap();
+        std::fs::create_dir_all(directory.path().join("state")).unwrap();
+        let (memory, knobs) = Memory::new(StoreId::SecretService);
+        let store = Store::spawn(Backend::Memory(memory));
+        let (engine, state, events) = start(directory.path(), store.clone());
+        Self {
+            directory,
+            store,
+            knobs,
+            engine,
+            state,
+            events,
+        }
+    }
+
+    /// The daemon dies and another starts: same disk, same keychain.
+    fn restart(&mut self) {
+        (self.engine, self.state, self.events) = start(self.directory.path(), self.store.clone());
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join("hf").join(file)
+    }
+
+    fn home(&self) -> Option<Home> {
+        Some(Home {
+            token_path: self.path("token"),
+        })
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path(file)).unwrap_or_else(|_| "(none)".to_owned())
+    }
+
+    async fn login(&self, name_: &str, value: &str) -> Result<LoginReply, Error> {
+        let login = Login {
+            token: secret(value),
+            name: Some(name(name_)),
+            home: self.home(),
+            switch: true,
+            offline: true,
+            endpoint: None,
+            store: None,
+            force: false,
+            network: hfd_proto::Network::default(),
+        };
+        self.engine.login(Box::new(login), None).await
+    }
+
+    async fn sync(&self) {
+        self.engine.sync(self.home()).await.unwrap();
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.state
+            .borrow()
+            .index
+            .tokens
+            .keys()
+            .map(|name| name.as_str().to_owned())
+            .collect()
+    }
+
+    fn active(&self) -> Option<String> {
+        let state = self.state.borrow();
+        state
+            .active(self.home().as_ref())
+            .map(|name| name.as_str().to_owned())
+    }
+
+    async fn in_keychain(&self) -> usize {
+        self.store.keys().await.unwrap().len()
+    }
+
+    async fn event(&mut self, wanted: &str) {
+        while self.events.recv().await.unwrap().event != wanted {}
+    }
+}
+
+fn start(
+    directory: &Path,
+    store: Store,
+) -> (
+    Engine,
+    watch::Receiver<Arc<Snapshot>>,
+    broadcast::Receiver<Event>,
+) {
+    let journal = Journal::open(&directory.join("state"), Salt([1; 16])).unwrap();
+    let stores = Arc::new(Stores::of(store));
+    let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
+    let (publish, state) = watch::channel(Arc::new(Snapshot {
+        index: Arc::clone(&journal.index),
+        mirrors: std::collections::BTreeMap::new(),
+        unsettled: 0,
+    }));
+    let (events, seen) = broadcast::channel(64);
+    (
+        Engine::start(journal, stores, values, publish, events),
+        state,
+        seen,
+    )
+}
+
+fn secret(value: &str) -> Secret {
+    Secret::parse(value).unwrap()
+}
+
+fn name(text: &str) -> TokenName {
+    TokenName::parse(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_login_is_in_the_keychain_in_the_files_and_active() {
+    let bench = Bench::new();
+    let reply = bench.login("work", "hf_work").await.unwrap();
+    assert!(reply.active && !reply.replaced);
+    assert_eq!(bench.in_keychain().await, 1);
+    assert_eq!(bench.read("token"), "hf_work");
+    assert_eq!(
+        bench.read("stored_tokens"),
+        "[work]\nhf_token = hf_work\n\n"
+    );
+}
+
+#[tokio::test]
+async fn what_was_there_before_is_taken_up_and_the_files_stay() {
+    let bench = Bench::new();
+    let stored = "[a]\nhf_token = hf_a\n\n[oauth-b]\nhf_token = hf_oauth_b\n\
+                  refresh_token = rt_b\nexpires_at = 2000000000\n\n";
+    std::fs::write(bench.path("stored_tokens"), stored).unwrap();
+    std::fs::write(bench.path("token"), "hf_bare").unwrap();
+    bench.sync().await;
+    assert_eq!(
+        bench.in_keychain().await,
+        4,
+        "a, b, b's refresh token, the bare token"
+    );
+    assert_eq!(bench.read("stored_tokens"), stored);
+    assert_eq!(bench.read("token"), "hf_bare");
+    let names = bench.names();
+    assert_eq!(names[..2], ["a", "oauth-b"]);
+    assert!(names[2].starts_with("unnamed-"));
+    assert_eq!(bench.active(), Some(names[2].clone()));
+}
+
+#[tokio::test]
+async fn a_tool_that_switches_and_adds_is_followed() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    std::fs::write(
+        bench.path("stored_tokens"),
+        "[other]\nhf_token = hf_other\n\n[work]\nhf_token = hf_work\n\n",
+    )
+    .unwrap();
+    std::fs::write(bench.path("token"), "hf_other").unwrap();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["other", "work"]);
+    assert_eq!(bench.active().as_deref(), Some("other"));
+}
+
+#[tokio::test]
+async fn a_locked_keychain_refuses_and_nothing_has_changed() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.knobs.locked(true);
+    let error = bench.login("more", "hf_more").await.unwrap_err();
+    assert_eq!(error.kind, Kind::Locked);
+    assert_eq!(bench.names(), ["work"]);
+    assert_eq!(bench.read("token"), "hf_work");
+    bench.knobs.locked(false);
+    bench.login("more", "hf_more").await.unwrap();
+    assert_eq!(bench.names(), ["more", "work"]);
+}
+
+#[tokio::test]
+async fn a_login_that_timed_out_is_settled_when_the_keychain_thaws() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.knobs.frozen(true);
+    let error = bench.login("late", "hf_late").await.unwrap_err();
+    assert_eq!(error.kind, Kind::TimedOut, "{error}");
+    assert_eq!(bench.names(), ["work"]);
+    // A switch needs no store: it goes on working.
+    let switch = Switch {
+        name: name("work"),
+        home: bench.home(),
+        all: false,
+    };
+    bench.engine.switch(switch).await.unwrap();
+    bench.knobs.frozen(false);
+    tokio::select! {
+        () = bench.event("settled") => {}
+        () = tokio::time::sleep(std::time::Duration::from_secs(60)) => panic!("never settled"),
+    }
+    bench.sync().await;
+    assert_eq!(bench.names(), ["late", "work"]);
+    assert_eq!(bench.read("token"), "hf_late");
+    assert_eq!(bench.state.borrow().unsettled, 0);
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_in_a_login_shows_the_old_state_or_the_new() {
+    // The keychain refuses after the intent was written: the old state.
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.knobs.frozen(true);
+    let late = bench.login("late", "hf_late");
+    tokio::select! {
+        _ = late => panic!("the keychain is frozen"),
+        () = tokio::time::sleep(std::time::Duration::from_millis(300)) => {}
+    }
+    bench.restart();
+    bench.knobs.frozen(false);
+    bench.sync().await;
+    bench.sync().await;
+    let (names, keys) = (bench.names(), bench.in_keychain().await);
+    assert_eq!(names.len(), keys, "index and keychain agree: {names:?}");
+    assert_eq!(
+        bench.read("token"),
+        if keys == 2 { "hf_late" } else { "hf_work" }
+    );
+}
+
+#[tokio::test]
+async fn a_lost_index_is_made_again_from_the_keychain() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.login("play", "hf_play").await.unwrap();
+    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
+    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    std::fs::write(
+        bench.path("stored_tokens"),
+        "[work]\nhf_token = hf_other\n\n",
+    )
+    .unwrap();
+    bench.restart();
+    bench.sync().await;
+    // Two values of one name without a common past: both are kept.
+    assert_eq!(bench.names(), ["play", "work", "work-2"]);
+    assert!(
+        bench
+            .read("stored_tokens")
+            .contains("[work-2]\nhf_token = hf_other")
+    );
+    assert!(
+        bench
+            .read("stored_tokens")
+            .contains("[work]\nhf_token = hf_work")
+    );
+}
+
+#[tokio::test]
+async fn logout_and_rename_reach_keychain_and_files() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.login("play", "hf_play").await.unwrap();
+    let rename = Rename {
+        old: name("play"),
+        new: name("fun"),
+        home: bench.home(),
+    };
+    bench.engine.rename(rename).await.unwrap();
+    assert_eq!(bench.names(), ["fun", "work"]);
+    assert_eq!(bench.active().as_deref(), Some("fun"));
+    let rename = Rename {
+        old: name("fun"),
+        new: name("work"),
+        home: bench.home(),
+    };
+    assert_eq!(
+        bench.engine.rename(rename).await.unwrap_err().kind,
+        Kind::Refused
+    );
+    let logout = Logout {
+        name: None,
+        all: false,
+        home: bench.home(),
+    };
+    let reply = bench.engine.logout(logout).await.unwrap();
+    assert_eq!((reply.removed, reply.was_active), (vec![name("fun")], true));
+    assert_eq!(bench.in_keychain().await, 1);
+    assert_eq!(bench.read("token"), "(none)");
+    let logout = Logout {
+        name: Some(name("nobody")),
+        all: false,
+        home: bench.home(),
+    };
+    assert_eq!(
+        bench.engine.logout(logout).await.unwrap_err().kind,
+        Kind::NoSuchToken
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_parse_is_left_as_it_is_and_told() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    std::fs::write(bench.path("stored_tokens"), "not an ini file").unwrap();
+    let error = bench.login("more", "hf_more").await.unwrap_err();
+    assert!(error.message.contains("stored_tokens"), "{error}");
+    assert_eq!(bench.read("stored_tokens"), "not an ini file");
+    assert_eq!(
+        bench.read("token"),
+        "hf_more",
+        "the part that can be right is right"
+    );
+    assert_eq!(
+        bench.names(),
+        ["more", "work"],
+        "the keychain has it all the same"
+    );
+    let home = bench.home().unwrap();
+    assert_eq!(
+        bench.state.borrow().mirrors[&home].state,
+        MirrorState::Unreadable
+    );
+}
+
+#[tokio::test]
+async fn both_files_gone_is_a_logout_here_and_no_loss() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    std::fs::remove_file(bench.path("token")).unwrap();
+    std::fs::remove_file(bench.path("stored_tokens")).unwrap();
+    bench.sync().await;
+    assert_eq!(
+        (bench.active(), bench.read("token")),
+        (None, "(none)".to_owned())
+    );
+    assert_eq!(bench.in_keychain().await, 1);
+    let switch = Switch {
+        name: name("work"),
+        home: bench.home(),
+        all: false,
+    };
+    bench.engine.switch(switch).await.unwrap();
+    assert_eq!(
+        bench.read("stored_tokens"),
+        "[work]\nhf_token = hf_work\n\n"
+    );
+}
+
+#[tokio::test]
+async fn upstreams_logout_of_one_name_is_believed() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.login("play", "hf_play").await.unwrap();
+    std::fs::write(
+        bench.path("stored_tokens"),
+        "[work]\nhf_token = hf_work\n\n",
+    )
+    .unwrap();
+    std::fs::remove_file(bench.path("token")).unwrap();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["work"]);
+    assert_eq!(bench.in_keychain().await, 1);
+}

@@ -1,0 +1,128 @@
+//! A log file that cannot grow without end.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use hfd_proto::{Error, Kind, escape};
+use rustix::fs::OFlags;
+
+/// Where a new file is begun. Two of them hold weeks of ordinary life.
+const MAX_SIZE: u64 = 1024 * 1024;
+
+/// An append-only file of at most 1 MiB, with its predecessor beside it under `.1`.
+#[derive(Debug)]
+pub(super) struct Rotated {
+    path: PathBuf,
+    file: File,
+    size: u64,
+}
+
+impl Rotated {
+    /// Opens or makes the file, readable by its owner alone.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let (file, size) = open(path).map_err(|error| {
+            let path = escape(&path.display().to_string());
+            Error::new(Kind::Other, format!("cannot open the log {path}: {error}"))
+                .hint("move it away, or log to standard error: hfdd --log stderr")
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+        })
+    }
+
+    /// Appends one whole line, in a new file where this one is full.
+    pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.size > 0 && self.size + line.len() as u64 > MAX_SIZE {
+            self.rotate()?;
+        }
+        self.file.write_all(line)?;
+        self.size += line.len() as u64;
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let mut older = self.path.clone().into_os_string();
+        older.push(".1");
+        match std::fs::rename(&self.path, older) {
+            // Someone tidied up: the new file is made all the same.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        (self.file, self.size) = open(&self.path)?;
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        // Neither through a link to a file of someone's choice, nor waiting at a FIFO.
+        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::other("it is not a regular file of yours"));
+    }
+    if metadata.mode() & 0o077 != 0 {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+    }
+    Ok((file, metadata.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_full_file_becomes_the_older_one_and_both_stay_private() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("hfdd.log");
+        let older = temp.path().join("hfdd.log.1");
+        let line = [b'x'; 1000];
+        let mut log = Rotated::open(&path).unwrap();
+        for _ in 0..3000 {
+            log.append(&line).unwrap();
+        }
+        let sizes = [&path, &older].map(|path| path.metadata().unwrap().len());
+        assert!(sizes.iter().all(|&size| size <= MAX_SIZE), "{sizes:?}");
+        assert_eq!(sizes[1], MAX_SIZE / 1000 * 1000);
+        assert_eq!([mode(&path), mode(&older)], [0o600, 0o600]);
+        assert_eq!(temp.path().read_dir().unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_restart_goes_on_in_the_same_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("hfdd.log");
+        std::fs::write(&path, "old\n").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        Rotated::open(&path).unwrap().append(b"new\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old\nnew\n");
+        assert_eq!(mode(&path), 0o600);
+    }
+
+    #[test]
+    fn a_link_a_fifo_and_a_missing_directory_are_errors() {
+        let temp = tempfile::tempdir().unwrap();
+        let target = temp.path().join("target");
+        std::fs::write(&target, "").unwrap();
+        let link = temp.path().join("link");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let fifo = temp.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        for path in [link, fifo, temp.path().join("none/hfdd.log")] {
+            let error = Rotated::open(&path).unwrap_err();
+            assert!(error.message.contains("cannot open the log"), "{error}");
+        }
+    }
+}

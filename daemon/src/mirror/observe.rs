@@ -1,0 +1,210 @@
+//! Reading a mirror's two files as one, with enough care that nothing planted is taken for ours.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use hfd_core::observe::{Observation, Stored, TokenFile};
+use hfd_proto::{Home, escape};
+use zeroize::Zeroizing;
+
+/// 4,096 sections with two tokens of 2 KiB each, and as much again.
+const MAX_STORED: u64 = 32 * 1024 * 1024;
+
+/// What identifies a state of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The stamps of `stored_tokens` and `token`; `None` where there is no such file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamps {
+    /// Of `stored_tokens`.
+    pub stored: Option<Stamp>,
+    /// Of `token`.
+    pub token: Option<Stamp>,
+}
+
+/// What was found, and the stamps under which it was found.
+#[derive(Debug)]
+pub struct Seen {
+    /// The parsed content.
+    pub observation: Observation,
+    /// Taken before reading: a change during it shows at the next look.
+    pub stamps: Stamps,
+    /// Whether the directory is there at all.
+    pub directory: bool,
+}
+
+/// The stamps of a mirror's files: two `stat` calls.
+pub fn stamps(home: &Home) -> Stamps {
+    let stamp = |path: &Path| {
+        rustix::fs::stat(path).ok().map(|stat| Stamp {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
+        })
+    };
+    Stamps {
+        stored: stamp(&stored_path(home)),
+        token: stamp(&home.token_path),
+    }
+}
+
+/// `stored_tokens` lies beside `token`, whatever that is called.
+pub(super) fn stored_path(home: &Home) -> std::path::PathBuf {
+    home.token_path.with_file_name("stored_tokens")
+}
+
+/// Reads both files.
+///
+/// # Errors
+/// When the directory is not ours alone to write: what lies there may be somebody else's.
+pub fn observe(home: &Home) -> Result<Seen, NotOurs> {
+    let directory = match home.token_path.parent() {
+        Some(parent) => check_directory(parent)?,
+        None => false,
+    };
+    let stamps = stamps(home);
+    let stored = match read(&stored_path(home), MAX_STORED) {
+        Ok(None) => Stored::Absent,
+        Ok(Some(content)) => Stored::parse(&content),
+        Err(why) => Stored::Unreadable(why),
+    };
+    let token = match read(&home.token_path, 2 * hfd_proto::MAX_SECRET as u64) {
+        Ok(None) => TokenFile::Absent,
+        Ok(Some(content)) => TokenFile::parse(&content),
+        Err(why) => TokenFile::Unreadable(why),
+    };
+    Ok(Seen {
+        observation: Observation { stored, token },
+        stamps,
+        directory,
+    })
+}
+
+/// A directory that is not ours alone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{directory} {why}")]
+pub struct NotOurs {
+    directory: String,
+    why: &'static str,
+}
+
+/// True for a directory of ours, false for none; others may read it, but must not write.
+fn check_directory(path: &Path) -> Result<bool, NotOurs> {
+    let not_ours = |why| NotOurs {
+        directory: escape(&path.to_string_lossy()),
+        why,
+    };
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(_) => return Err(not_ours("cannot be examined")),
+    };
+    if !metadata.is_dir() {
+        return Err(not_ours("is not a directory"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(not_ours("belongs to another user"));
+    }
+    if metadata.mode() & 0o022 != 0 && !group_is_ours_alone(&metadata) {
+        return Err(not_ours("can be written by others"));
+    }
+    Ok(true)
+}
+
+/// Debian and Fedora give each user a group of the same number with no other member, and a umask
+/// of 002: then a group-writable directory is private all the same.
+fn group_is_ours_alone(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o002 == 0
+        && metadata.gid() == metadata.uid()
+        && metadata.gid() == rustix::process::getegid().as_raw()
+}
+
+/// Whether a directory may become a mirror: absolute, and ours alone to write or not there yet
+/// below one that is.
+pub fn check_home(home: &Home) -> Result<(), String> {
+    if !home.token_path.is_absolute() {
+        return Err("its path is relative".to_owned());
+    }
+    let mut nearest = home.token_path.parent();
+    while let Some(directory) = nearest {
+        if check_directory(directory).map_err(|error| error.to_string())? {
+            return Ok(());
+        }
+        nearest = directory.parent();
+    }
+    Err("it has no directory".to_owned())
+}
+
+/// Reads a regular file of ours; `Ok(None)` when there is none. The error says why not, without a
+/// word of the content.
+fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        // A FIFO would hold the open for ever.
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+        .open(path);
+    let file: File = match file {
+        Ok(file) => file,
+        Err(error) => {
+            return match error.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                _ => Err(error.to_string()),
+            };
+        }
+    };
+    let metadata = file.metadata().map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err("it belongs to another user".to_owned());
+    }
+    if metadata.nlink() != 1 {
+        return Err("it has several hard links".to_owned());
+    }
+    if metadata.len() > limit {
+        return Err("it is far too long".to_owned());
+    }
+    let mut content = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|error| error.to_string())?;
+    Ok(Some(content))
+}
+
+/// Whether a `stat` in this directory is sure to return at once: file systems of this machine. A
+/// network file system or one in user space may hang, and is asked on the mirror's thread.
+pub fn is_local(home: &Home) -> bool {
+    // From statfs(2) and linux/magic.h.
+    const LOCAL: [u64; 9] = [
+        0xEF53,      // ext2, ext3, ext4
+        0x0102_1994, // tmpfs
+        0x5846_5342, // xfs
+        0x9123_683E, // btrfs
+        0x794C_7630, // overlayfs
+        0x2FC1_2FC1, // zfs
+        0xF2F5_2010, // f2fs
+        0xCA45_1A4E, // bcachefs
+        0x8584_58F6, // ramfs
+    ];
+    let mut nearest = home.token_path.parent();
+    while let Some(directory) = nearest {
+        match rustix::fs::statfs(directory) {
+            Ok(statfs) => return LOCAL.contains(&(statfs.f_type as u64)),
+            Err(rustix::io::Errno::NOENT) => nearest = directory.parent(),
+            Err(_) => return false,
+        }
+    }
+    false
+}

@@ -1,0 +1,157 @@
+//! Writing a mirror's files: never torn, and never over something that was not read.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use hfd_proto::Home;
+use zeroize::Zeroizing;
+
+use super::observe::{Stamps, stamps, stored_path};
+
+/// New contents. A part that is `None` stays as it is.
+#[derive(Default)]
+pub struct NewFiles {
+    /// The bytes of `stored_tokens`.
+    pub stored: Option<Zeroizing<Vec<u8>>>,
+    /// The bytes of `token`, or nothing to remove it.
+    pub token: Option<Option<Zeroizing<Vec<u8>>>>,
+}
+
+impl std::fmt::Debug for NewFiles {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewFiles")
+            .field("stored", &self.stored.is_some())
+            .field("token", &self.token.as_ref().map(Option::is_some))
+            .finish()
+    }
+}
+
+/// Why nothing, or not everything, was written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The files are not what the new contents were made from: look again.
+    #[error("the files changed meanwhile")]
+    Moved,
+    /// The file system says no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// A link that belongs to somebody else.
+    #[error("{0} is a link of another user")]
+    ForeignLink(PathBuf),
+}
+
+/// Writes `new` if the files still are as `seen`, in upstream's order (`stored_tokens`, then
+/// `token`), and returns their new stamps.
+pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, WriteError> {
+    let directory = home.token_path.parent().unwrap_or(Path::new("/"));
+    // Only a directory that we make gets a mode from us.
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| WriteError::Io {
+            path: directory.to_owned(),
+            source,
+        })?;
+    if stamps(home) != *seen {
+        return Err(WriteError::Moved);
+    }
+    if let Some(content) = &new.stored {
+        replace(&stored_path(home), content)?;
+    }
+    match &new.token {
+        Some(Some(content)) => replace(&home.token_path, content)?,
+        Some(None) => remove(&home.token_path)?,
+        None => {}
+    }
+    Ok(stamps(home))
+}
+
+/// Replaces one file by a complete and durable one. A link is kept: what it leads to is replaced.
+fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+    let target = resolve(path)?;
+    let failed = |source| WriteError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let temporary = directory.join(format!(".hfd-{:016x}", unique()));
+    let written = write_new(&temporary, &target, content)
+        .and_then(|()| std::fs::rename(&temporary, &target))
+        .and_then(|()| File::open(directory)?.sync_data());
+    written.map_err(|source| {
+        // Only ours, if it is still there; the file itself is the old one.
+        drop(std::fs::remove_file(&temporary));
+        failed(source)
+    })
+}
+
+fn write_new(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(temporary)?;
+    // A group that was let in stays in; nobody else ever is.
+    if let Ok(metadata) = std::fs::metadata(target) {
+        let group = metadata.mode() & 0o060;
+        if group != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600 | group))?;
+        }
+    }
+    file.write_all(content)?;
+    file.sync_data()
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WriteError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Follows links of ours (dotfile managers make them) to the file that is to be replaced.
+fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
+    let mut target = path.to_owned();
+    // The kernel's own limit of links in a row (path_resolution(7)).
+    for _ in 0..40 {
+        match std::fs::symlink_metadata(&target) {
+            Ok(metadata) if metadata.file_type().is_symlink() => {
+                if metadata.uid() != rustix::process::geteuid().as_raw() {
+                    return Err(WriteError::ForeignLink(target));
+                }
+                let link = std::fs::read_link(&target).map_err(|source| WriteError::Io {
+                    path: target.clone(),
+                    source,
+                })?;
+                target = target.parent().unwrap_or(Path::new("/")).join(link);
+            }
+            _ => return Ok(target),
+        }
+    }
+    let source = io::Error::from_raw_os_error(libc::ELOOP);
+    Err(WriteError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// A number that no other temporary file of this machine has.
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let time = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64);
+    time ^ (u64::from(std::process::id()) << 40) ^ COUNT.fetch_add(1, Ordering::Relaxed)
+}

@@ -1,0 +1,21 @@
+//! A login: asked of the Hub here, outside the engine's queue, then stored by the engine.
+
+use hfd_proto::{Error, Login, LoginReply};
+
+use crate::daemon::Daemon;
+
+pub(super) async fn answer(daemon: &Daemon, request: Login) -> Result<LoginReply, Error> {
+    let identity = match request.offline {
+        true => None,
+        false => {
+            let endpoint = request.endpoint.clone().unwrap_or_default();
+            Some(
+                daemon
+                    .hub
+                    .whoami(&endpoint, &request.token, &request.network)
+                    .await?,
+            )
+        }
+    };
+    daemon.engine.login(Box::new(request), identity).await
+}

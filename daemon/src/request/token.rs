@@ -1,0 +1,117 @@
+//! The value of a token: what everything else here is for.
+
+use std::sync::Arc;
+
+use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
+
+use crate::daemon::Daemon;
+use crate::engine::{not_logged_in, now, token_of};
+use crate::mirror::{Disk, Seen, observe};
+use crate::snapshot::Snapshot;
+
+pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
+    let snapshot = daemon.snapshot();
+    let reply = match &request.name {
+        Some(name) => named(daemon, &snapshot, name).await?,
+        None => active(daemon, &snapshot, request.home).await?,
+    };
+    if let (Some(least), Some(end)) = (request.min_ttl, reply.expires_at) {
+        let left = end - now();
+        if left < i64::try_from(least).unwrap_or(i64::MAX) {
+            return Err(Error::new(
+                Kind::Refused,
+                format!("the token ends in {} s, sooner than {least} s", left.max(0)),
+            )
+            .hint("log in again for a new one"));
+        }
+    }
+    Ok(reply)
+}
+
+/// A stored token by its name.
+async fn named(
+    daemon: &Daemon,
+    snapshot: &Snapshot,
+    name: &TokenName,
+) -> Result<TokenReply, Error> {
+    let record = snapshot.token(name)?;
+    Ok(TokenReply {
+        token: daemon.values.of(name, record).await?,
+        name: Some(name.clone()),
+        endpoint: record.endpoint.clone(),
+        expires_at: record.expires_at,
+    })
+}
+
+/// What Hugging Face tools would use in `home`. While its files are as they were when they and the
+/// store agreed, that is the active token; otherwise the file itself is asked, so that an edit is
+/// followed at once, whatever the store does.
+async fn active(
+    daemon: &Arc<Daemon>,
+    snapshot: &Snapshot,
+    home: Option<Home>,
+) -> Result<TokenReply, Error> {
+    let home = home.ok_or_else(|| Error::new(Kind::Usage, "no Hugging Face home was given"))?;
+    if !home.token_path.is_absolute() {
+        return Err(Error::new(
+            Kind::Refused,
+            "the path of the Hugging Face home is relative",
+        )
+        .hint("set HF_HOME to an absolute path"));
+    }
+    if let Some((mirror, now)) = snapshot.mirror(&home) {
+        if mirror.mode == Mode::Off || now.unchanged(&home).await {
+            let name = mirror.active.as_ref().ok_or_else(not_logged_in)?;
+            return named(daemon, snapshot, name).await;
+        }
+        daemon.engine.notice();
+        return from_file(snapshot, &now.disk).await;
+    }
+    if snapshot.mirrors.is_empty() {
+        // The first home of all becomes a mirror; what lies in it is taken up without waiting.
+        let (engine, first) = (daemon.engine.clone(), home.clone());
+        tokio::spawn(async move { drop(engine.sync(Some(first)).await) });
+    }
+    let disk = Disk::new(home)
+        .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
+    from_file(snapshot, &disk).await
+}
+
+async fn from_file(snapshot: &Snapshot, disk: &Disk) -> Result<TokenReply, Error> {
+    let seen = disk.run(observe).await.map_err(|waiting| {
+        Error::new(Kind::TimedOut, waiting.to_string()).hint("`hfd status` names the mirror")
+    })?;
+    let seen = seen.map_err(|error| Error::new(Kind::Refused, error.to_string()))?;
+    let value = match token_of(&seen) {
+        Ok(Some(value)) => value,
+        Ok(None) => return Err(not_logged_in()),
+        Err(why) => {
+            return Err(
+                Error::new(Kind::Other, format!("the token file cannot be used: {why}"))
+                    .hint("mend it, or log in again"),
+            );
+        }
+    };
+    let print = snapshot.index.salt.fingerprint(value);
+    let known = snapshot.index.name_of(print, None);
+    let name = known.cloned().or_else(|| section_of(&seen));
+    let record = known.and_then(|name| snapshot.index.tokens.get(name));
+    Ok(TokenReply {
+        token: value.clone(),
+        name,
+        endpoint: record
+            .map(|record| record.endpoint.clone())
+            .unwrap_or_default(),
+        expires_at: record.and_then(|record| record.expires_at),
+    })
+}
+
+/// The section of the file that holds the token, for one that is not stored yet.
+fn section_of(seen: &Seen) -> Option<TokenName> {
+    let value = token_of(seen).ok()??;
+    let hfd_core::observe::Stored::Sections(sections) = &seen.observation.stored else {
+        return None;
+    };
+    let holds = |section: &&hfd_core::observe::Section| section.access.as_ref() == Some(value);
+    sections.iter().find(holds)?.usable().map(|(name, _)| name)
+}

@@ -1,0 +1,95 @@
+//! What readers see: the last state that the engine published. Reading it waits for nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hfd_core::model::{Index, Mirror, Record};
+use hfd_proto::{Error, Home, Kind, MirrorState, MirrorStatus, TokenName};
+
+use crate::mirror::{Disk, Stamps, stamps};
+
+/// The state after the last change.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// All that is known of tokens and mirrors.
+    pub index: Arc<Index>,
+    /// How the mirrors are.
+    pub mirrors: BTreeMap<Home, MirrorNow>,
+    /// How many changes wait for a store's answer.
+    pub unsettled: usize,
+}
+
+/// A mirror as it was last seen.
+#[derive(Debug, Clone)]
+pub struct MirrorNow {
+    /// Its thread.
+    pub disk: Arc<Disk>,
+    /// Whether looking at it cannot hang.
+    pub local: bool,
+    /// The stamps of its files when they and the store agreed.
+    pub stamps: Option<Stamps>,
+    /// How it is.
+    pub state: MirrorState,
+    /// Why, where that is not obvious.
+    pub detail: Option<String>,
+}
+
+impl MirrorNow {
+    /// Whether the files still are as they were last seen. On this machine's own file systems that
+    /// costs two `stat` calls here and now; elsewhere a `stat` may hang and is asked on the thread.
+    pub async fn unchanged(&self, home: &Home) -> bool {
+        let Some(known) = self.stamps else {
+            return false;
+        };
+        let current = match self.local {
+            true => stamps(home),
+            // Where the file system does not answer, nothing new can be read either.
+            false => self.disk.run(stamps).await.unwrap_or(known),
+        };
+        current == known
+    }
+}
+
+impl Snapshot {
+    /// A mirror: what is known of it, and how it is.
+    pub fn mirror(&self, home: &Home) -> Option<(&Mirror, &MirrorNow)> {
+        Some((self.index.mirrors.get(home)?, self.mirrors.get(home)?))
+    }
+
+    /// The active token of a home.
+    pub fn active(&self, home: Option<&Home>) -> Option<&TokenName> {
+        self.index.mirrors.get(home?)?.active.as_ref()
+    }
+
+    /// A token, or the error that there is none of that name.
+    pub fn token(&self, name: &TokenName) -> Result<&Record, Error> {
+        self.index
+            .tokens
+            .get(name)
+            .ok_or_else(|| no_such_token(name))
+    }
+
+    /// Every mirror as `status` shows it.
+    pub fn mirror_statuses(&self) -> Vec<MirrorStatus> {
+        let statuses = self.mirrors.iter().filter_map(|(home, now)| {
+            let mirror = self.index.mirrors.get(home)?;
+            Some(MirrorStatus {
+                dir: home.token_path.parent()?.to_owned(),
+                mode: mirror.mode,
+                active: mirror.active.clone(),
+                state: now.state,
+                detail: now.detail.clone(),
+            })
+        });
+        statuses.collect()
+    }
+}
+
+/// No token of that name.
+pub fn no_such_token(name: &TokenName) -> Error {
+    Error::new(
+        Kind::NoSuchToken,
+        format!("there is no token named `{}`", name.escaped()),
+    )
+    .hint("`hfd list` shows the names")
+}

@@ -1,0 +1,264 @@
+//! From the command line to the accept loop.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use hfd_core::model::Salt;
+use hfd_proto::{Error, Kind, LockFile, Place, Ready, Reply, StoreId, VERSION, private_dir};
+use tokio::sync::{Notify, broadcast, watch};
+
+use crate::config::{Config, Level};
+use crate::daemon::{Daemon, EVENTS};
+use crate::engine::Engine;
+use crate::hub::Hub;
+use crate::journal::Journal;
+use crate::listen::{self, Signals, Socket};
+use crate::lock::Lock;
+use crate::log::{self, Destination};
+use crate::process;
+use crate::snapshot::Snapshot;
+use crate::stores::Stores;
+use crate::values::Values;
+
+const USAGE: &str = "\
+hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
+
+Usage: hfdd [--detach] [--log stderr|file]
+
+  --detach   start in the background; the ready line comes when it accepts connections
+  --log      where messages go (stderr; with --detach: hfdd.log in the state directory)
+  --version  print the version
+
+It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {\"err\":…}.
+";
+
+/// How long a daemon that finds another one running waits for it to be reachable.
+const OTHER: Duration = Duration::from_secs(5);
+
+/// What a leaving daemon gives a change that is under way: as long as the change itself may take.
+const LAST_CHANGE: Duration = Duration::from_secs(5);
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let outcome = match arguments() {
+        Ok(Order::Print(text)) => {
+            return print(text.as_bytes());
+        }
+        Ok(Order::Detach) => {
+            return match process::detach() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    let message = format!("hfdd cannot start itself again: {error}");
+                    failed(&Error::new(Kind::DaemonUnreachable, message))
+                }
+            };
+        }
+        Ok(Order::Serve(log_to_file)) => serve(log_to_file),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+enum Order {
+    Serve(bool),
+    Detach,
+    Print(String),
+}
+
+fn arguments() -> Result<Order, Error> {
+    let mut order = Order::Serve(false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--detach" => order = Order::Detach,
+            "--log" => match arguments.next().as_deref() {
+                Some("stderr") => order = Order::Serve(false),
+                Some("file") => order = Order::Serve(true),
+                _ => return Err(usage("--log takes stderr or file")),
+            },
+            "--version" | "-V" => return Ok(Order::Print(format!("hfdd {VERSION}\n"))),
+            "--help" | "-h" => return Ok(Order::Print(USAGE.to_owned())),
+            _ => return Err(usage("unknown argument")),
+        }
+    }
+    Ok(order)
+}
+
+fn usage(what: &str) -> Error {
+    Error::new(Kind::Usage, what).hint("hfdd --help shows the arguments")
+}
+
+/// The error as the ready line's other half, and for a person.
+fn failed(error: &Error) -> ExitCode {
+    say(&Reply::<Ready>::Err(error.clone()));
+    let hint = error
+        .hint
+        .as_deref()
+        .map(|hint| format!(" ({hint})"))
+        .unwrap_or_default();
+    drop(writeln!(std::io::stderr(), "hfdd: {error}{hint}"));
+    ExitCode::from(error.kind.exit_status())
+}
+
+fn say(line: &Reply<Ready>) {
+    let mut bytes = Vec::new();
+    hfd_proto::encode(line, &mut bytes);
+    print(&bytes);
+}
+
+/// Nobody may be listening any more; the daemon serves all the same.
+fn print(bytes: &[u8]) -> ExitCode {
+    let mut out = std::io::stdout();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn serve(log_to_file: bool) -> Result<(), Error> {
+    let not_hardened = process::harden();
+    let env = |name: &str| std::env::var_os(name);
+    let place = Place::new(env)?;
+    let state = place.state_dir();
+    private_dir(&state)?;
+    let config = match Config::path(env) {
+        Some(path) => Config::load(&path)?,
+        None => Config::default(),
+    };
+    let lock = Lock::take(&place)
+        .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
+    let Some(lock) = lock else {
+        return other(&place);
+    };
+    let destination = match (log_to_file, Destination::usual(env, place.log())) {
+        (true, _) => Destination::File(place.log()),
+        (false, Destination::Journal) => Destination::Journal,
+        (false, _) => Destination::Stderr,
+    };
+    log::start(destination, level(&config)?)?;
+    for (what, error) in not_hardened {
+        tracing::warn!(%error, "{what}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::new(Kind::Other, format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(run(place, config, lock));
+    // A thread that a file system holds is not waited for.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// `HFD_LOG`, else the configured level.
+fn level(config: &Config) -> Result<Level, Error> {
+    match std::env::var("HFD_LOG") {
+        Ok(level) if !level.is_empty() => level.parse().map_err(|_| {
+            Error::new(Kind::Usage, "HFD_LOG is not a log level")
+                .hint("use error, warn, info, debug or trace")
+        }),
+        _ => Ok(config.log),
+    }
+}
+
+/// Another daemon holds the lock: it is the one, and whoever asked is told where it is.
+fn other(place: &Place) -> Result<(), Error> {
+    let deadline = Instant::now() + OTHER;
+    let mut woken = false;
+    while Instant::now() < deadline {
+        if let Some(LockFile { pid, socket, .. }) = place.lock_file() {
+            if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+                say(&Reply::Ok(Ready { pid, socket }));
+                return Ok(());
+            }
+            let holder = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw);
+            if let Some(holder) = holder.filter(|_| !woken) {
+                // Its socket is gone: it looks, and binds it anew.
+                woken = rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Err(Error::new(
+        Kind::DaemonUnreachable,
+        "another hfdd is running and cannot be reached",
+    )
+    .hint("`hfd service restart` ends it and starts another"))
+}
+
+async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> {
+    let signals = Signals::install()
+        .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
+    let state = place.state_dir();
+    let journal = Journal::open(&state, new_salt()?)
+        .map_err(|error| Error::new(Kind::Other, format!("cannot open the index: {error}")))?;
+    let socket = Socket::bind(&place)?;
+    listen::announce(&mut lock, socket.path())?;
+    let default = config.store.unwrap_or(StoreId::SecretService);
+    let stores = Arc::new(Stores::new(default, state));
+    let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
+    let (publish, published) = watch::channel(Arc::new(Snapshot {
+        index: Arc::clone(&journal.index),
+        mirrors: std::collections::BTreeMap::new(),
+        unsettled: journal.unsettled.len(),
+    }));
+    let (events, _) = broadcast::channel(EVENTS);
+    let (moved, where_) = watch::channel::<PathBuf>(socket.path().to_owned());
+    let engine = Engine::start(
+        journal,
+        Arc::clone(&stores),
+        Arc::clone(&values),
+        publish,
+        events.clone(),
+    );
+    let ready = Ready {
+        pid: std::process::id(),
+        socket: socket.path().to_owned(),
+    };
+    let daemon = Arc::new(Daemon {
+        hub: Hub::new(&config.network),
+        config,
+        stores,
+        values,
+        state: published,
+        engine,
+        events,
+        socket: where_,
+        started: Instant::now(),
+        service: service(),
+        busy: AtomicUsize::new(0),
+        leave: Notify::new(),
+    });
+    tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
+    say(&Reply::Ok(ready));
+    listen::serve(Arc::clone(&daemon), socket, signals, place, lock, moved).await;
+    if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a change is cut off; it is settled at the next start");
+    }
+    tracing::info!("left");
+    Ok(())
+}
+
+fn new_salt() -> Result<Salt, Error> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt)
+        .map_err(|error| Error::new(Kind::Other, format!("no random numbers: {error}")))?;
+    Ok(Salt(salt))
+}
+
+/// systemd tells its own children so (systemd.exec(5)); a shell inside a unit is not one.
+fn service() -> Option<String> {
+    let pid = std::env::var("SYSTEMD_EXEC_PID").ok()?;
+    (pid == std::process::id().to_string()).then(|| "systemd".to_owned())
+}

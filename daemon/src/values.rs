@@ -1,0 +1,102 @@
+//! Where the value of a token is found: in locked memory, else in its store.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hfd_core::model::{Fingerprint, Record, Salt};
+use hfd_proto::{Error, Kind, Secret, TokenName};
+
+use crate::arena::Arena;
+use crate::store::{Key, Part};
+use crate::stores::Stores;
+
+/// The values of access tokens that were seen, by fingerprint. Refresh tokens are never kept.
+#[derive(Debug)]
+pub struct Values {
+    salt: Salt,
+    stores: Arc<Stores>,
+    arena: Arena<Fingerprint>,
+    /// What `list` shows, which outlives the value's place in the arena.
+    masked: Mutex<HashMap<Fingerprint, String>>,
+}
+
+impl Values {
+    /// Nothing is known yet.
+    pub fn new(salt: Salt, stores: Arc<Stores>) -> Self {
+        Self {
+            salt,
+            stores,
+            arena: Arena::new(),
+            masked: Mutex::default(),
+        }
+    }
+
+    /// Remembers the value of an access token.
+    pub fn learn(&self, print: Fingerprint, value: &Secret) {
+        self.arena.put(print, value);
+        if let Some(masked) = value.masked() {
+            lock(&self.masked).insert(print, masked);
+        }
+    }
+
+    /// The value, if it is in memory.
+    pub fn cached(&self, print: Fingerprint) -> Option<Secret> {
+        self.arena.get(&print)
+    }
+
+    /// First three and last four characters, if the value was ever seen.
+    pub fn masked(&self, print: Fingerprint) -> Option<String> {
+        lock(&self.masked).get(&print).cloned()
+    }
+
+    /// Whether the memory of the values is kept out of swap.
+    pub fn locked_memory(&self) -> bool {
+        self.arena.locked()
+    }
+
+    /// The access token of a record: from memory, else from its store.
+    pub async fn of(&self, name: &TokenName, record: &Record) -> Result<Secret, Error> {
+        if let Some(value) = self.cached(record.access) {
+            return Ok(value);
+        }
+        let value = self.stored(name, record, Part::Access).await?;
+        // The store is the truth for values: another program may have changed the item.
+        let print = self.salt.fingerprint(&value);
+        if print != record.access {
+            tracing::warn!(
+                ?name,
+                "the keychain holds another value than the index knows of"
+            );
+        }
+        self.learn(print, &value);
+        Ok(value)
+    }
+
+    /// One item of a record, asked of its store.
+    pub async fn stored(
+        &self,
+        name: &TokenName,
+        record: &Record,
+        part: Part,
+    ) -> Result<Secret, Error> {
+        let key = Key {
+            endpoint: record.endpoint.clone(),
+            name: name.clone(),
+            part,
+        };
+        let store = self.stores.get(record.store)?;
+        store.get(&key).await?.ok_or_else(|| {
+            let (name, store) = (name.escaped(), record.store.as_str());
+            Error::new(
+                Kind::StoreUnavailable,
+                format!("the store {store} does not hold `{name}`"),
+            )
+            .hint("log in again, or open the keychain that it was stored in")
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while holding one of these; if it did, a cache is still a cache.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

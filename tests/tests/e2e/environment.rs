@@ -1,0 +1,82 @@
+//! What the environment of one command does to it, and what the clock does.
+
+use hfd_e2e::hub::Hub;
+use hfd_e2e::{Sandbox, fault};
+
+#[test]
+fn a_token_in_the_environment_while_switching() {
+    let mut fault = fault!("HF_TOKEN set while switching");
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    sandbox.logged_in("play");
+    let ci = sandbox.unknown_token("ci");
+    let switch = sandbox.hfd(["switch", "work"]).env("HF_TOKEN", &ci).end();
+    fault.answers("switch", switch).notes("HF_TOKEN");
+    let token = sandbox.hfd(["token"]).env("HF_TOKEN", &ci).end();
+    fault.answers("token", token).prints(&ci);
+    sandbox.hfd(["token"]).ok().prints(&work);
+    let status = sandbox
+        .hfd(["status", "--json"])
+        .env("HF_TOKEN", &ci)
+        .ok()
+        .json();
+    assert!(
+        status["overrides"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|name| name == "HF_TOKEN")
+    );
+}
+
+#[test]
+fn another_endpoint_during_whoami() {
+    let mut fault = fault!("HF_ENDPOINT elsewhere during whoami");
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    let elsewhere = Hub::start().unwrap();
+    let whoami = sandbox
+        .hfd(["whoami"])
+        .env("HF_ENDPOINT", elsewhere.endpoint())
+        .end();
+    fault.answers("whoami", whoami);
+    let named = sandbox
+        .hfd(["whoami", "work"])
+        .env("HF_ENDPOINT", elsewhere.endpoint())
+        .end();
+    fault.answers("whoami NAME", named);
+    assert_eq!(elsewhere.seen(), [], "nothing was sent there");
+    sandbox.hfd(["whoami"]).ok().shows("alice");
+}
+
+#[test]
+fn the_clock_set_back() {
+    let mut fault = fault!("clock set back");
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    sandbox.hfd(["service", "stop"]).ok();
+    let clock = sandbox.root().join("clock");
+    std::fs::write(&clock, "+0").unwrap();
+    let mut daemon = sandbox
+        .hfdd()
+        .env(
+            "LD_PRELOAD",
+            "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
+        )
+        .env("FAKETIME_TIMESTAMP_FILE", &clock)
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
+        .spawn();
+    daemon.line();
+    sandbox.logged_in("play");
+    std::fs::write(&clock, "-30d").unwrap();
+    let token = sandbox.hfd(["token", "work"]).end();
+    fault.answers("token", token).prints(&work);
+    fault.answers("switch", sandbox.hfd(["switch", "work"]).end());
+    fault.answers("status", sandbox.hfd(["status", "--json"]).end());
+    sandbox.logged_in("new");
+    fault.answers("logout", sandbox.hfd(["logout", "play"]).end());
+    let ended = daemon.terminate();
+    assert_eq!(ended.status, 0, "{ended}");
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
+}

@@ -1,0 +1,281 @@
+//! The main path: log in once, and every Hugging Face tool uses it.
+
+use hfd_e2e::{Sandbox, eventually};
+use serde_json::json;
+
+#[test]
+fn one_login_is_seen_by_every_tool() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.token("work");
+    sandbox
+        .hfd(["login", "--with-token"])
+        .stdin(&work)
+        .ok()
+        .shows("work")
+        .shows("alice");
+    sandbox.hfd(["token"]).ok().prints(&work);
+    sandbox
+        .python("import huggingface_hub as h; print(h.get_token())")
+        .ok()
+        .prints(&work);
+    sandbox
+        .hf(["auth", "list"])
+        .ok()
+        .shows("* work")
+        .shows(&work.masked());
+    sandbox.hf(["auth", "whoami"]).ok().shows("alice");
+    let items = sandbox
+        .secret_tool(["search", "--all", "service", "hfd"])
+        .ok();
+    assert_eq!(items.stdout.matches(&work.value).count(), 1, "{items}");
+    items
+        .shows("label = ")
+        .notes("attribute.username = ")
+        .notes("attribute.hfd = access");
+    assert_eq!(sandbox.token_file().as_deref(), Some(work.value.as_str()));
+    // That it stands nowhere else is what the end of the sandbox checks.
+}
+
+#[test]
+fn two_tokens_are_listed_switched_and_run_with() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let play = sandbox.logged_in("play");
+    let list = sandbox.hfd(["list", "--json"]).ok().json();
+    assert_eq!(list[0]["name"], "play");
+    assert_eq!(
+        list[1],
+        json!({
+            "name": "work", "active": false, "kind": "access-token", "role": "write",
+            "user": "alice", "endpoint": sandbox.hub().endpoint(), "expires_at": null,
+            "masked": work.masked(), "store": "secret-service",
+        })
+    );
+    sandbox.hfd(["token"]).ok().prints(&play);
+    sandbox.hfd(["switch", "work"]).ok();
+    sandbox.hfd(["token"]).ok().prints(&work);
+    sandbox.hfd(["token", "play"]).ok().prints(&play);
+    sandbox
+        .hf(["auth", "list"])
+        .ok()
+        .shows("* work")
+        .shows("  play");
+    sandbox
+        .hfd(["exec", "--as", "play", "--", "sh", "-c", "echo $HF_TOKEN"])
+        .ok()
+        .prints(&play);
+    sandbox.hfd(["exec", "--", "sh", "-c", "exit 7"]).exits(7);
+    sandbox.hfd(["exec", "--", "no-such-program"]).exits(127);
+}
+
+#[test]
+fn after_a_switch_a_running_program_sends_the_new_token() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let play = sandbox.logged_in("play");
+    let program = "
+import sys
+from huggingface_hub import HfApi
+api = HfApi()
+api.whoami(); print('asked', flush=True)
+sys.stdin.read()
+api.whoami(); print('asked again', flush=True)
+";
+    // The first request goes out with one token, the second, after the switch, with the other.
+    let fifo = sandbox.root().join("go");
+    sandbox.program("mkfifo", [&fifo]).ok();
+    let script = format!("exec python -c \"$PROGRAM\" <'{}'", fifo.display());
+    let mut running = sandbox.sh(&script).env("PROGRAM", program).spawn();
+    // Opening the pipe lets it start; closing it lets it go on.
+    let go = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    assert_eq!(running.line(), "asked");
+    sandbox.hfd(["switch", "work"]).ok();
+    drop(go);
+    assert_eq!(running.line(), "asked again");
+    let bearers = sandbox.hub().bearers();
+    assert_eq!(bearers[bearers.len() - 2..], [play.value, work.value]);
+    assert_eq!(running.end().status, 0);
+}
+
+#[test]
+fn logging_out_leaves_nothing() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    sandbox.logged_in("play");
+    sandbox.hfd(["logout", "play"]).ok();
+    sandbox.hfd(["token"]).exits(4);
+    sandbox.hfd(["token", "play"]).exits(10);
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
+    sandbox.hfd(["logout", "--all"]).ok();
+    sandbox.hf(["auth", "list"]).ok().notes("").hides("work");
+    let items = sandbox
+        .secret_tool(["search", "--all", "service", "hfd"])
+        .end();
+    assert_eq!(items.stdout, "", "the keychain is empty");
+    assert_eq!(sandbox.token_file(), None);
+    assert_eq!(sandbox.hfd(["list", "--json"]).ok().json(), json!([]));
+}
+
+#[test]
+fn a_token_gets_another_name_everywhere() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    sandbox.hfd(["rename", "work", "office"]).ok();
+    sandbox.hfd(["token", "office"]).ok().prints(&work);
+    sandbox.hfd(["token", "work"]).exits(10);
+    sandbox
+        .hf(["auth", "list"])
+        .ok()
+        .shows("* office")
+        .hides("work");
+    let items = sandbox
+        .secret_tool(["search", "--all", "service", "hfd"])
+        .ok();
+    assert_eq!(
+        items.stdout.matches(&work.value).count(),
+        1,
+        "one item: {items}"
+    );
+    sandbox.hfd(["rename", "work", "x"]).exits(10);
+}
+
+#[test]
+fn a_login_need_not_switch_and_need_not_ask() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let ci = sandbox.unknown_token("ci");
+    let asked = sandbox.hub().seen().len();
+    sandbox
+        .hfd([
+            "login",
+            "--with-token",
+            "--offline",
+            "--name",
+            "ci",
+            "--no-switch",
+        ])
+        .stdin(&ci)
+        .ok();
+    assert_eq!(sandbox.hub().seen().len(), asked, "the Hub was not asked");
+    sandbox.hfd(["token"]).ok().prints(&work);
+    sandbox.hfd(["token", "ci"]).ok().prints(&ci);
+}
+
+#[test]
+fn tokens_outlive_the_daemon() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let first = sandbox.daemon_pid();
+    sandbox.hfd(["service", "stop"]).ok();
+    assert!(sandbox.daemons().is_empty());
+    sandbox.hfd(["status"]).ok();
+    sandbox.hfd(["service", "status"]).ok();
+    assert!(
+        sandbox.daemons().is_empty(),
+        "asking for the state starts no daemon"
+    );
+    sandbox.hfd(["token"]).ok().prints(&work);
+    assert_ne!(sandbox.daemon_pid(), first);
+}
+
+#[test]
+fn many_clients_at_once_start_one_daemon() {
+    let sandbox = Sandbox::new();
+    let clients: Vec<_> = (0..20)
+        .map(|_| sandbox.hfd(["list", "--json"]).spawn())
+        .collect();
+    let pids: Vec<_> = clients.into_iter().map(|client| client.end()).collect();
+    assert!(pids.iter().all(|outcome| outcome.status == 0), "{pids:?}");
+    sandbox.daemon_pid();
+}
+
+#[test]
+fn events_tell_what_happens() {
+    let sandbox = Sandbox::new();
+    let mut watching = sandbox.hfd(["watch", "--json"]).spawn();
+    eventually("the daemon runs", || !sandbox.daemons().is_empty());
+    // The first event is that of a login made after the watch began: repeat until one is seen.
+    sandbox.logged_in("work");
+    sandbox.hfd(["switch", "work"]).ok();
+    let event: serde_json::Value = serde_json::from_str(&watching.line()).unwrap();
+    assert!(
+        ["login", "switch"].contains(&event["event"].as_str().unwrap()),
+        "{event}"
+    );
+    assert_eq!(event["name"], "work");
+    watching.kill9();
+}
+
+#[test]
+fn the_encrypted_file_serves_where_there_is_no_keychain() {
+    let sandbox = Sandbox::builder().no_bus().start();
+    let work = sandbox.token("work");
+    sandbox
+        .hfd(["login", "--with-token", "--store", "file"])
+        .stdin(&work)
+        .ok()
+        .shows("file");
+    sandbox.hfd(["service", "stop"]).ok();
+    sandbox.hfd(["token"]).ok().prints(&work);
+    sandbox.hf(["auth", "list"]).ok().shows("* work");
+    sandbox.hfd(["logout", "work"]).ok();
+    sandbox.hfd(["token"]).exits(4);
+}
+
+#[test]
+fn errors_are_one_json_document() {
+    let sandbox = Sandbox::new();
+    let refused = sandbox
+        .hfd(["token", "nobody", "--json"])
+        .exits(10)
+        .prints_nothing();
+    let error = refused.error();
+    assert_eq!(error["kind"], "no-such-token");
+    assert!(
+        error["message"].as_str().unwrap().contains("nobody"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_state_is_told_with_and_without_a_daemon() {
+    let sandbox = Sandbox::new();
+    let without = sandbox.hfd(["status", "--json"]).ok().json();
+    assert!(without["daemon"].is_null(), "{without}");
+    sandbox.logged_in("work");
+    let with = sandbox.hfd(["status", "--json"]).ok().json();
+    assert_eq!(with["daemon"]["pid"], sandbox.daemon_pid());
+    assert_eq!(with["store"]["id"], "secret-service");
+    assert_eq!(with["store"]["state"], "ready");
+    assert_eq!(with["lock"], "none");
+    assert_eq!(with["active"], "work");
+    assert_eq!(with["tokens"], 1);
+    assert_eq!(with["mirrors"][0]["state"], "in-sync");
+    assert_eq!(
+        with["mirrors"][0]["dir"],
+        sandbox.hf_home().to_str().unwrap()
+    );
+}
+
+#[test]
+fn hf_auth_is_spoken_too() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.token("work");
+    let play = sandbox.logged_in("play");
+    // The value is in the command line, as upstream has it; the person is warned.
+    sandbox.hfd(["auth", "login", "--token", &work.value]).ok();
+    sandbox
+        .hfd(["auth", "list"])
+        .ok()
+        .shows("work")
+        .shows("play");
+    sandbox.hfd(["auth", "switch", "--token-name", "play"]).ok();
+    sandbox.hfd(["auth", "token"]).ok().prints(&play);
+    sandbox.hfd(["auth", "whoami"]).ok().shows("alice");
+    sandbox.hfd(["auth", "logout"]).ok();
+    assert_eq!(
+        sandbox.hfd(["list", "--json"]).ok().json(),
+        json!([]),
+        "all, as upstream"
+    );
+}

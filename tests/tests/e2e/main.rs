@@ -1,0 +1,18 @@
+//! hfd from the keychain to the real `hf`, as a person and as programs meet it.
+
+// A test says what went wrong by failing.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod environment;
+mod faults;
+mod harness;
+mod homes;
+mod hub;
+mod import;
+mod keychain;
+mod login;
+mod names;
+mod place;
+mod tokens;
+mod wire;
