@@ -127,7 +127,7 @@ impl Worker {
             let _ = call.reply.send(Err(StoreError::TimedOut { store, effect }));
             return;
         }
-        let outcome = self.within(call.deadline, effect, operation).await;
+        let outcome = within(&mut self.backend, call.deadline, effect, operation).await;
         self.publish(outcome.as_ref().err());
         let late = matches!(outcome, Err(StoreError::TimedOut { .. }));
         // The asker may have left meanwhile; what it asked for is done all the same.
@@ -137,36 +137,27 @@ impl Worker {
         }
     }
 
-    /// Looks how the store is, by ourselves.
+    /// Looks how the store is, by ourselves. A call that comes meanwhile goes first: a look reads
+    /// and may be dropped, and what the call finds is news as well.
     async fn look(&mut self) {
         let deadline = Instant::now() + DEADLINE;
-        let outcome = self
-            .within(deadline, Effect::None, async |place| place.glance().await)
-            .await;
-        self.publish(outcome.as_ref().err());
-        if matches!(outcome, Err(StoreError::TimedOut { .. })) {
-            self.clean_up().await;
-        }
-    }
-
-    async fn within<T>(
-        &mut self,
-        deadline: Instant,
-        effect: Effect,
-        operation: impl AsyncFnOnce(&mut Backend) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let store = self.id;
-        match timeout_at(deadline, caught(operation(&mut self.backend))).await {
-            // A single message to the provider went unanswered; the backend cannot know whether
-            // it was the one that counts.
-            Ok(Some(Err(StoreError::TimedOut { .. }))) | Err(_) => {
-                Err(StoreError::TimedOut { store, effect })
+        let backend = &mut self.backend;
+        let looking = within(backend, deadline, Effect::None, async |place| {
+            place.glance().await
+        });
+        let outcome = tokio::select! {
+            biased;
+            Some(request) = self.queue.recv() => Err(request),
+            outcome = looking => Ok(outcome),
+        };
+        match outcome {
+            Ok(outcome) => {
+                self.publish(outcome.as_ref().err());
+                if matches!(outcome, Err(StoreError::TimedOut { .. })) {
+                    self.clean_up().await;
+                }
             }
-            Ok(Some(outcome)) => outcome,
-            Ok(None) => {
-                self.backend.reset();
-                Err(panicked(store))
-            }
+            Err(request) => self.serve(request).await,
         }
     }
 
@@ -211,6 +202,28 @@ impl Worker {
             self.looks.stop();
         } else {
             self.looks.plan(Instant::now(), changed);
+        }
+    }
+}
+
+/// Runs one operation until the deadline. `effect` is what a write may have been up to by then.
+async fn within<T>(
+    backend: &mut Backend,
+    deadline: Instant,
+    effect: Effect,
+    operation: impl AsyncFnOnce(&mut Backend) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let store = backend.id();
+    match timeout_at(deadline, caught(operation(backend))).await {
+        // A single message to the provider went unanswered; whether it was the one that counts is
+        // not worth knowing.
+        Ok(Some(Err(StoreError::TimedOut { .. }))) | Err(_) => {
+            Err(StoreError::TimedOut { store, effect })
+        }
+        Ok(Some(outcome)) => outcome,
+        Ok(None) => {
+            backend.reset();
+            Err(panicked(store))
         }
     }
 }

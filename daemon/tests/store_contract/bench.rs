@@ -9,12 +9,12 @@ use tempfile::TempDir;
 
 /// A place that stores can be opened on; each call starts another worker on the same place, as a
 /// daemon does that was started again.
-pub trait Bench {
+pub(crate) trait Bench {
     fn store(&self) -> Store;
 }
 
 /// A place that can fail.
-pub trait Breakable: Bench {
+pub(crate) trait Breakable: Bench {
     /// Locks it, as its own window would.
     fn lock(&mut self) -> impl Future<Output = ()>;
     fn unlock(&mut self) -> impl Future<Output = ()>;
@@ -29,11 +29,11 @@ pub trait Breakable: Bench {
     fn restart(&mut self) -> impl Future<Output = ()>;
 }
 
-pub fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     key_at("https://huggingface.co", name)
 }
 
-pub fn key_at(endpoint: &str, name: &str) -> Key {
+pub(crate) fn key_at(endpoint: &str, name: &str) -> Key {
     Key {
         endpoint: Endpoint::parse(endpoint).unwrap(),
         name: TokenName::parse(name).unwrap(),
@@ -41,31 +41,31 @@ pub fn key_at(endpoint: &str, name: &str) -> Key {
     }
 }
 
-pub fn refresh(name: &str) -> Key {
+pub(crate) fn refresh(name: &str) -> Key {
     Key {
         part: Part::Refresh,
         ..key(name)
     }
 }
 
-pub fn secret(value: &str) -> Secret {
+pub(crate) fn secret(value: &str) -> Secret {
     Secret::parse(value).unwrap()
 }
 
 /// Bounds a wait for something that happens by itself.
-pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(Duration::from_secs(15), future).await {
         Ok(output) => output,
         Err(_) => panic!("still waiting after 15 s: {what}"),
     }
 }
 
-pub struct InMemory {
+pub(crate) struct InMemory {
     knobs: Knobs,
 }
 
 impl InMemory {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (_, knobs) = Memory::new(StoreId::SecretService);
         Self { knobs }
     }
@@ -108,18 +108,18 @@ impl Breakable for InMemory {
     }
 }
 
-pub struct InFile {
-    pub dir: TempDir,
+pub(crate) struct InFile {
+    pub(crate) dir: TempDir,
 }
 
 impl InFile {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: tempfile::tempdir().unwrap(),
         }
     }
 
-    pub fn path(&self) -> std::path::PathBuf {
+    pub(crate) fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("hfd/tokens")
     }
 }

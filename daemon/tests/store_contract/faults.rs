@@ -29,7 +29,7 @@ async fn every_call(store: &Store) -> Vec<Result<(), StoreError>> {
     ]
 }
 
-pub async fn a_locked_store_says_so_at_once_and_opens_by_itself(bench: &mut impl Breakable) {
+pub(crate) async fn a_locked_store_says_so_at_once_and_opens_by_itself(bench: &mut impl Breakable) {
     let store = bench.store();
     store.put(&key("work"), &secret("hf_old")).await.unwrap();
     bench.lock().await;
@@ -47,7 +47,7 @@ pub async fn a_locked_store_says_so_at_once_and_opens_by_itself(bench: &mut impl
     assert_eq!(store.get(&key("work")).await, Ok(Some(secret("hf_old"))));
 }
 
-pub async fn a_lock_is_noticed_without_a_call(bench: &mut impl Breakable) {
+pub(crate) async fn a_lock_is_noticed_without_a_call(bench: &mut impl Breakable) {
     let store = bench.store();
     store.probe().await.unwrap();
     bench.lock().await;
@@ -56,7 +56,9 @@ pub async fn a_lock_is_noticed_without_a_call(bench: &mut impl Breakable) {
     becomes(&store, StoreState::Ready).await;
 }
 
-pub async fn a_frozen_store_keeps_nobody_waiting_and_thaws_by_itself(bench: &mut impl Breakable) {
+pub(crate) async fn a_frozen_store_keeps_nobody_waiting_and_thaws_by_itself(
+    bench: &mut impl Breakable,
+) {
     let store = bench.store();
     store.put(&key("work"), &secret("hf_old")).await.unwrap();
     bench.freeze();
@@ -96,7 +98,7 @@ pub async fn a_frozen_store_keeps_nobody_waiting_and_thaws_by_itself(bench: &mut
     assert_eq!(store.get(&key("work")).await, Ok(Some(secret("hf_newest"))));
 }
 
-pub async fn a_write_over_a_freeze_is_the_old_value_or_the_new(bench: &mut impl Breakable) {
+pub(crate) async fn a_write_over_a_freeze_is_the_old_value_or_the_new(bench: &mut impl Breakable) {
     let store = bench.store();
     let mut old = secret("hf_0");
     store.put(&key("work"), &old).await.unwrap();
@@ -127,7 +129,7 @@ pub async fn a_write_over_a_freeze_is_the_old_value_or_the_new(bench: &mut impl 
     }
 }
 
-pub async fn a_store_that_ends_is_no_empty_store_and_comes_back(bench: &mut impl Breakable) {
+pub(crate) async fn a_store_that_ends_is_no_empty_store_and_comes_back(bench: &mut impl Breakable) {
     let store = bench.store();
     store.put(&key("work"), &secret("hf_old")).await.unwrap();
     bench.end().await;
@@ -145,7 +147,7 @@ pub async fn a_store_that_ends_is_no_empty_store_and_comes_back(bench: &mut impl
     assert_eq!(store.get(&key("work")).await, Ok(Some(secret("hf_old"))));
 }
 
-pub async fn a_dropped_session_is_opened_again_unnoticed(bench: &mut impl Breakable) {
+pub(crate) async fn a_dropped_session_is_opened_again_unnoticed(bench: &mut impl Breakable) {
     let store = bench.store();
     store.put(&key("work"), &secret("hf_0")).await.unwrap();
     for round in 1..4 {

@@ -1,6 +1,6 @@
 //! A real gnome-keyring: headless, unlocked, on a session bus and in a home of its own.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -17,29 +17,29 @@ use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue, Value};
 
 use crate::bench::{Bench, Breakable, soon};
 
-pub const PROVIDER: &str = "org.freedesktop.secrets";
+pub(crate) const PROVIDER: &str = "org.freedesktop.secrets";
 const PASSWORD: &[u8] = b"a keyring password";
 const PACKAGES: &str =
     "apt-get install -y --no-install-recommends dbus gnome-keyring libsecret-tools";
 
-pub struct Keyring {
+pub(crate) struct Keyring {
     home: TempDir,
     bus: Child,
     daemon: Option<Child>,
     /// The test's own connection.
-    pub admin: Connection,
+    pub(crate) admin: Connection,
 }
 
 impl Keyring {
     /// A bus with an unlocked gnome-keyring.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let mut keyring = Self::bus_alone(Activation::Standard).await;
         keyring.start_daemon(true).await;
         keyring
     }
 
     /// A bus on which nothing runs yet.
-    pub async fn bus_alone(activation: Activation) -> Self {
+    pub(crate) async fn bus_alone(activation: Activation) -> Self {
         let home = tempfile::tempdir().unwrap();
         let run = home.path().join("run");
         std::fs::DirBuilder::new().mode(0o700).create(&run).unwrap();
@@ -54,13 +54,13 @@ impl Keyring {
     }
 
     /// Where the bus listens.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         address(self.home.path())
     }
 
     /// Starts gnome-keyring, with the password on its standard input or without, and waits until it
     /// has its name: before that, a call would make the bus start another that is locked.
-    pub async fn start_daemon(&mut self, unlocked: bool) {
+    pub(crate) async fn start_daemon(&mut self, unlocked: bool) {
         let mut command = command("gnome-keyring-daemon", self.home.path());
         command.args(["--foreground", "--components=secrets"]);
         if unlocked {
@@ -77,7 +77,7 @@ impl Keyring {
     }
 
     /// Waits until some program has the provider's name, or none.
-    pub async fn provider_is(&self, there: bool) {
+    pub(crate) async fn provider_is(&self, there: bool) {
         let bus = DBusProxy::new(&self.admin).await.unwrap();
         let mut changes = bus
             .receive_name_owner_changed_with_args(&[(0, PROVIDER)])
@@ -97,7 +97,7 @@ impl Keyring {
     }
 
     /// The process that offers the Secret Service, whoever started it.
-    pub async fn provider(&self) -> Option<Pid> {
+    pub(crate) async fn provider(&self) -> Option<Pid> {
         let bus = DBusProxy::new(&self.admin).await.unwrap();
         let name = PROVIDER.try_into().unwrap();
         let pid = bus.get_connection_unix_process_id(name).await.ok()?;
@@ -105,30 +105,30 @@ impl Keyring {
     }
 
     /// How many connections the bus has.
-    pub async fn connections(&self) -> usize {
+    pub(crate) async fn connections(&self) -> usize {
         let bus = DBusProxy::new(&self.admin).await.unwrap();
         let names = bus.list_names().await.unwrap();
         names.iter().filter(|name| name.starts_with(':')).count()
     }
 
     /// Ends the bus, which ends everything on it, and starts another in its place.
-    pub async fn restart_bus(&mut self) {
+    pub(crate) async fn restart_bus(&mut self) {
         self.end_bus();
         self.bus = start_bus(self.home.path(), Activation::Standard);
         self.admin = connect(self.home.path()).await;
     }
 
-    pub fn end_bus(&mut self) {
+    pub(crate) fn end_bus(&mut self) {
         self.end_daemon();
         end(&mut self.bus);
     }
 
-    pub fn bus_pid(&self) -> Pid {
+    pub(crate) fn bus_pid(&self) -> Pid {
         pid(&self.bus)
     }
 
     /// Runs `secret-tool`, with `input` as its standard input.
-    pub fn secret_tool(&self, arguments: &[&str], input: &str) -> Output {
+    pub(crate) fn secret_tool(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = command("secret-tool", self.home.path());
         command.env("DBUS_SESSION_BUS_ADDRESS", self.address());
         command.args(arguments).stdin(Stdio::piped());
@@ -140,7 +140,7 @@ impl Keyring {
     }
 
     /// A method call of the test's own.
-    pub async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(
+    pub(crate) async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(
         &self,
         path: &str,
         interface: &str,
@@ -154,7 +154,7 @@ impl Keyring {
     }
 
     /// The attributes of each item in the default collection.
-    pub async fn attributes(&self) -> Vec<HashMap<String, String>> {
+    pub(crate) async fn attributes(&self) -> Vec<HashMap<String, String>> {
         let properties = "org.freedesktop.DBus.Properties";
         let collection = self.collection().await;
         let items = ("org.freedesktop.Secret.Collection", "Items");
@@ -275,7 +275,7 @@ impl Drop for Keyring {
 
 /// Whether the bus starts a provider that is not running when it is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Activation {
+pub(crate) enum Activation {
     Standard,
     None,
 }
@@ -356,7 +356,7 @@ fn pid(child: &Child) -> Pid {
 }
 
 /// The processes that `root` started, and those that they started.
-fn descendants(root: Pid) -> BTreeSet<Pid> {
+fn descendants(root: Pid) -> HashSet<Pid> {
     let mut parents = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
@@ -366,7 +366,7 @@ fn descendants(root: Pid) -> BTreeSet<Pid> {
         let (own, parent) = (number(stat.split(' ').next()), number(after.nth(1)));
         parents.extend(own.zip(parent));
     }
-    let mut found = BTreeSet::from([root]);
+    let mut found = HashSet::from([root]);
     loop {
         let known = found.len();
         let more = parents.iter().filter(|(_, parent)| found.contains(parent));

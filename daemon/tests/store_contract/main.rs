@@ -1,6 +1,8 @@
 //! What every store promises, asked of each of them: the one in memory that other tests use, the
 //! encrypted file, and a real gnome-keyring on a bus of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
+
 mod bench;
 mod faults;
 mod file_faults;

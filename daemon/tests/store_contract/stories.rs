@@ -4,7 +4,7 @@ use hfd_proto::{MAX_SECRET, StoreState};
 
 use crate::bench::{Bench, key, key_at, refresh, secret};
 
-pub async fn what_is_put_is_got_and_updated_in_place(bench: &impl Bench) {
+pub(crate) async fn what_is_put_is_got_and_updated_in_place(bench: &impl Bench) {
     let store = bench.store();
     store.put(&key("work"), &secret("hf_first")).await.unwrap();
     assert_eq!(store.get(&key("work")).await, Ok(Some(secret("hf_first"))));
@@ -18,7 +18,7 @@ pub async fn what_is_put_is_got_and_updated_in_place(bench: &impl Bench) {
     );
 }
 
-pub async fn absent_is_said_of_what_is_not_there(bench: &impl Bench) {
+pub(crate) async fn absent_is_said_of_what_is_not_there(bench: &impl Bench) {
     let store = bench.store();
     store.probe().await.unwrap();
     assert_eq!(store.get(&key("nobody")).await, Ok(None));
@@ -32,7 +32,7 @@ pub async fn absent_is_said_of_what_is_not_there(bench: &impl Bench) {
     assert_eq!(store.get(&key("work")).await, Ok(None));
 }
 
-pub async fn a_refresh_token_is_apart_from_its_token(bench: &impl Bench) {
+pub(crate) async fn a_refresh_token_is_apart_from_its_token(bench: &impl Bench) {
     let store = bench.store();
     store.put(&refresh("work"), &secret("hf_r")).await.unwrap();
     assert_eq!(store.get(&key("work")).await, Ok(None));
@@ -42,7 +42,7 @@ pub async fn a_refresh_token_is_apart_from_its_token(bench: &impl Bench) {
     assert_eq!(store.get(&refresh("work")).await, Ok(Some(secret("hf_r"))));
 }
 
-pub async fn names_of_every_shape_come_back(bench: &impl Bench) {
+pub(crate) async fn names_of_every_shape_come_back(bench: &impl Bench) {
     let long = "é".repeat(127) + "x";
     let names = [
         "a",
@@ -92,16 +92,16 @@ pub async fn names_of_every_shape_come_back(bench: &impl Bench) {
     }
 }
 
-pub async fn long_values_come_back_and_shrink(bench: &impl Bench) {
+pub(crate) async fn long_values_come_back_and_shrink(bench: &impl Bench) {
     let store = bench.store();
     for length in [8 * 1024, MAX_SECRET, 1] {
-        let value = secret(&"x~!".repeat(length).split_at(length).0);
+        let value = secret(&"x~!".repeat(length)[..length]);
         store.put(&key("jwt"), &value).await.unwrap();
         assert!(store.get(&key("jwt")).await == Ok(Some(value)), "{length}");
     }
 }
 
-pub async fn one_name_at_two_endpoints_is_two_tokens(bench: &impl Bench) {
+pub(crate) async fn one_name_at_two_endpoints_is_two_tokens(bench: &impl Bench) {
     let store = bench.store();
     let other = key_at("http://127.0.0.1:8080", "work");
     store.put(&key("work"), &secret("hf_hub")).await.unwrap();
@@ -112,7 +112,7 @@ pub async fn one_name_at_two_endpoints_is_two_tokens(bench: &impl Bench) {
     assert_eq!(store.keys().await, Ok(vec![other]));
 }
 
-pub async fn one_value_under_two_names_is_kept_twice(bench: &impl Bench) {
+pub(crate) async fn one_value_under_two_names_is_kept_twice(bench: &impl Bench) {
     let store = bench.store();
     store.put(&key("one"), &secret("hf_same")).await.unwrap();
     store.put(&key("two"), &secret("hf_same")).await.unwrap();
@@ -120,7 +120,7 @@ pub async fn one_value_under_two_names_is_kept_twice(bench: &impl Bench) {
     assert_eq!(store.get(&key("two")).await, Ok(Some(secret("hf_same"))));
 }
 
-pub async fn two_hundred_items_are_found_and_removed(bench: &impl Bench) {
+pub(crate) async fn two_hundred_items_are_found_and_removed(bench: &impl Bench) {
     let store = bench.store();
     let keys: Vec<_> = (0..200).map(|n| key(&format!("token-{n:03}"))).collect();
     for key in &keys {
@@ -136,7 +136,7 @@ pub async fn two_hundred_items_are_found_and_removed(bench: &impl Bench) {
     assert_eq!(store.keys().await, Ok(vec![]));
 }
 
-pub async fn many_callers_at_once_are_all_answered(bench: &impl Bench) {
+pub(crate) async fn many_callers_at_once_are_all_answered(bench: &impl Bench) {
     let store = bench.store();
     let mut callers = tokio::task::JoinSet::new();
     for n in 0..40 {
@@ -153,7 +153,7 @@ pub async fn many_callers_at_once_are_all_answered(bench: &impl Bench) {
     assert_eq!(store.keys().await.map(|keys| keys.len()), Ok(4));
 }
 
-pub async fn the_status_is_known_without_asking(bench: &impl Bench) {
+pub(crate) async fn the_status_is_known_without_asking(bench: &impl Bench) {
     let store = bench.store();
     assert_eq!(store.status().state, StoreState::Ready);
     store.probe().await.unwrap();
