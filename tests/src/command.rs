@@ -16,6 +16,9 @@ use crate::sandbox::Sandbox;
 /// How long a command may run before the test fails: above every deadline of hfd's own.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// How long a command may take to say its next line.
+const LINE: Duration = Duration::from_secs(20);
+
 /// A command of a sandbox that has not been started yet.
 #[derive(Debug)]
 #[must_use = "nothing runs before `ok`, `exits` or `spawn`"]
@@ -188,20 +191,9 @@ impl Running<'_> {
                 let line: Vec<u8> = self.heard.drain(..=end).collect();
                 return String::from_utf8_lossy(&line[..end]).into_owned();
             }
-            match self.stdout.recv_timeout(DEADLINE) {
+            match self.stdout.recv_timeout(LINE) {
                 Ok(chunk) => self.heard.extend(chunk),
                 Err(_) => panic!("`{}` says no more lines", self.command),
-            }
-        }
-    }
-
-    /// Reads lines until one holds this text, and returns that one.
-    #[track_caller]
-    pub fn line_with(&mut self, text: &str) -> String {
-        loop {
-            let line = self.line();
-            if line.contains(text) {
-                return line;
             }
         }
     }

@@ -20,6 +20,7 @@ pub mod processes;
 
 mod bus;
 mod command;
+mod events;
 mod eventually;
 mod fault;
 mod keyring;
@@ -30,6 +31,7 @@ mod tools;
 pub use bus::Bus;
 pub use canary::Token;
 pub use command::{Outcome, Run, Running};
+pub use events::Events;
 pub use eventually::eventually;
 pub use fault::{Fault, Row};
 pub use keyring::{Frozen, Keyring};

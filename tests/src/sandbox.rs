@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hfd_proto::Place;
+use hfd_proto::{Connection, Place};
 use tempfile::TempDir;
 
 use crate::bus::Bus;
 use crate::canary::{self, Leak, Search, Token};
 use crate::command::Run;
+use crate::events::Events;
 use crate::hub::{Account, Certificate, Hub};
 use crate::keyring::Keyring;
 use crate::processes::{self, Process};
@@ -275,6 +276,27 @@ impl Sandbox {
             [daemon] => daemon,
             ref daemons => panic!("not one daemon but {daemons:?}: {:?}", self.processes()),
         }
+    }
+}
+
+/// Its daemon, without `hfd` in between.
+impl Sandbox {
+    /// A connection to the daemon, which must run.
+    #[track_caller]
+    pub fn connect(&self) -> Connection {
+        let socket = self
+            .place()
+            .lock_file()
+            .expect("a daemon has run here")
+            .socket;
+        let connection = Connection::open(&socket).expect("the daemon greets");
+        connection.expect("the daemon listens")
+    }
+
+    /// What happens from now on.
+    #[track_caller]
+    pub fn watch(&self) -> Events {
+        Events::of(self.connect())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use hfd_e2e::hub::{Account, Failure};
-use hfd_e2e::{Sandbox, canary, processes};
+use hfd_e2e::{Sandbox, canary, eventually, processes};
 
 #[test]
 fn the_real_client_logs_in_at_the_mock_hub() {
@@ -118,9 +118,11 @@ fn a_process_that_detached_itself_is_found() {
     let sandbox = Sandbox::new();
     let script = "setsid env -i sleep 600 >/dev/null 2>&1 </dev/null & echo $!";
     sandbox.sh(script).ok();
-    let left = sandbox.processes();
-    let sleeping = left
-        .iter()
-        .find(|process| process.command.ends_with("sleep 600"));
-    processes::kill9(sleeping.expect("it is found by its mark").pid);
+    let mut sleeping = None;
+    eventually("it is found by its mark", || {
+        let mut processes = sandbox.processes().into_iter();
+        sleeping = processes.find(|process| process.command == "sleep 600");
+        sleeping.is_some()
+    });
+    processes::kill9(sleeping.unwrap().pid);
 }

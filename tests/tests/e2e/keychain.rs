@@ -126,9 +126,7 @@ fn frozen() {
     let sandbox = Sandbox::new();
     let work = sandbox.logged_in("work");
     let play = sandbox.token("play");
-    let mut watching = sandbox.hfd(["watch", "--json"]).spawn();
-    sandbox.hfd(["switch", "work"]).ok();
-    watching.line_with("switch");
+    let events = sandbox.watch();
     let frozen = sandbox.keyring().freeze();
     let waiting = sandbox.hfd(["login", "--with-token"]).stdin(&play).spawn();
     sandbox.hub().wait_for_requests(2);
@@ -143,11 +141,7 @@ fn frozen() {
         .notes("may still take effect");
     frozen.thaw();
     // What timed out is read back, and completed or undone; either is told.
-    let event = watching.line();
-    assert!(
-        event.contains("settled") || event.contains("undone"),
-        "{event}"
-    );
+    let event = events.wait_for(&["settled", "undone"]).event;
     let list = fault
         .answers("list afterwards", sandbox.hfd(["list", "--json"]).end())
         .json();
@@ -156,7 +150,7 @@ fn frozen() {
         .unwrap()
         .iter()
         .any(|entry| entry["name"] == "play");
-    assert_eq!(there, event.contains("settled"), "{event} {list}");
+    assert_eq!(there, event == "settled", "{event} {list}");
     let state = status(&sandbox).json();
     assert_eq!(state["unsettled"], 0, "{state}");
     fault.answers("login afterwards", login(&sandbox, &play));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod daemon;
 mod environment;
 mod faults;
 mod harness;
@@ -14,5 +15,6 @@ mod keychain;
 mod login;
 mod names;
 mod place;
+mod protocol;
 mod tokens;
 mod wire;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hfd_e2e::{Sandbox, fault};
+use hfd_e2e::{Sandbox, eventually, fault};
 use hfd_proto::{Connection, List};
 use serde_json::Value;
 
@@ -119,6 +119,17 @@ fn an_unknown_request() {
         "unknown fields are ignored: {answer}"
     );
     fault.answers("list", sandbox.hfd(["list"]).end());
+}
+
+#[test]
+fn a_newer_daemon_asks_it_to_retire() {
+    let sandbox = running();
+    let daemon = sandbox.daemon_pid();
+    let mut stream = connect(&sandbox);
+    let leaving = ask(&mut stream, br#"{"kind":"retire"}"#);
+    assert_eq!(leaving["ok"]["pid"], daemon, "{leaving}");
+    drop(stream);
+    eventually("it has left", || sandbox.daemons().is_empty());
 }
 
 #[test]
