@@ -57,7 +57,7 @@ fn raise_files() -> rustix::io::Result<()> {
 pub fn detach() -> io::Result<()> {
     // Refused to the leader of a group, which this is when a shell runs it by hand: the daemon then
     // stays in that session, and lives on as any background job does.
-    drop(rustix::process::setsid());
+    let _ = rustix::process::setsid();
     close_on_exec();
     Command::new(std::env::current_exe()?)
         .current_dir("/")

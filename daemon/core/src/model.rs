@@ -1,6 +1,6 @@
 //! What the daemon knows, without any secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hfd_proto::{Endpoint, Home, Mode, Secret, StoreId, TokenKind, TokenName};
@@ -187,8 +187,16 @@ pub struct Index {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "kebab-case")]
 pub enum Change {
-    /// A token is there, new or changed.
+    /// A token is there, new or changed; the value that it had is stale from now on.
     Put {
+        /// Its name.
+        name: TokenName,
+        /// All about it.
+        record: Record,
+    },
+    /// A token as a tool left it in a file. The value that it had may come back: only what hfd
+    /// itself replaced is stale.
+    Take {
         /// Its name.
         name: TokenName,
         /// All about it.
@@ -244,7 +252,13 @@ impl Index {
     /// Applies a change.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Put { name, record } => self.put(name, record),
+            Change::Put { name, record } => {
+                let value = record.access;
+                if let Some(old) = self.put(&name, record).filter(|old| *old != value) {
+                    self.supersede(name, old);
+                }
+            }
+            Change::Take { name, record } => drop(self.put(&name, record)),
             Change::Remove { tombstone } => self.remove(tombstone),
             Change::Rename { old, new } => self.rename(&old, new),
             Change::Manage { home, mode } => {
@@ -268,25 +282,28 @@ impl Index {
         }
     }
 
-    fn put(&mut self, name: TokenName, record: Record) {
+    /// Returns the value that the token had.
+    fn put(&mut self, name: &TokenName, record: Record) -> Option<Fingerprint> {
         // A value that is wanted again is neither stale nor removed any more.
         let value = record.access;
         self.tombstones
-            .retain(|stone| stone.name != name || stone.access != value);
-        let old = self
-            .tokens
-            .insert(name.clone(), record)
-            .map(|old| old.access);
-        let superseded = self.superseded.entry(name.clone()).or_default();
-        superseded.retain(|print| *print != value);
-        if let Some(old) = old.filter(|old| *old != value && !superseded.contains(old)) {
-            superseded.push(old);
-            if superseded.len() > SUPERSEDED {
-                superseded.remove(0);
+            .retain(|stone| stone.name != *name || stone.access != value);
+        if let Some(superseded) = self.superseded.get_mut(name) {
+            superseded.retain(|print| *print != value);
+            if superseded.is_empty() {
+                self.superseded.remove(name);
             }
         }
-        if superseded.is_empty() {
-            self.superseded.remove(&name);
+        let old = self.tokens.insert(name.clone(), record);
+        old.map(|old| old.access)
+    }
+
+    fn supersede(&mut self, name: TokenName, old: Fingerprint) {
+        let superseded = self.superseded.entry(name).or_default();
+        superseded.retain(|print| *print != old);
+        superseded.push(old);
+        if superseded.len() > SUPERSEDED {
+            superseded.remove(0);
         }
     }
 
@@ -310,8 +327,11 @@ impl Index {
         };
         // Whoever names a bare token wants to see it listed by other tools.
         record.named = true;
-        self.tombstones.retain(|stone| stone.name != new);
-        if let Some(superseded) = self.superseded.remove(old) {
+        self.tombstones
+            .retain(|stone| stone.name != new || stone.access != record.access);
+        let superseded = self.superseded.remove(old);
+        self.superseded.remove(&new);
+        if let Some(superseded) = superseded {
             self.superseded.insert(new.clone(), superseded);
         }
         for mirror in self.mirrors.values_mut() {
@@ -335,17 +355,28 @@ impl Index {
     /// `name` if it is free, else `name-2`, `name-3`, …, shortened where that would exceed the
     /// limit of a name.
     pub fn free_name(&self, name: &TokenName) -> TokenName {
-        if !self.tokens.contains_key(name) {
+        self.free_name_beside(name, &BTreeSet::new())
+    }
+
+    /// [`Index::free_name`] where names that the index does not know are taken as well.
+    pub(crate) fn free_name_beside(
+        &self,
+        name: &TokenName,
+        taken: &BTreeSet<&TokenName>,
+    ) -> TokenName {
+        let is_free = |name: &TokenName| !self.tokens.contains_key(name) && !taken.contains(name);
+        if is_free(name) {
             return name.clone();
         }
-        let mut stem = name.as_str();
-        while stem.len() > 240 {
-            stem = &stem[..stem.floor_char_boundary(stem.len() - 1)];
+        // Room for a dash and more digits than there are tokens.
+        let mut end = name.as_str().len().min(240);
+        while !name.as_str().is_char_boundary(end) {
+            end -= 1;
         }
-        // There are at most MAX_TOKENS names, so one of these is free.
-        (2..=MAX_TOKENS + 2)
+        let stem = &name.as_str()[..end];
+        (2_u64..)
             .filter_map(|number| TokenName::parse(format!("{stem}-{number}")).ok())
-            .find(|candidate| !self.tokens.contains_key(candidate))
+            .find(is_free)
             .unwrap_or_else(|| name.clone())
     }
 }

@@ -1,5 +1,6 @@
 //! What was found in a mirror's two files, parsed as huggingface_hub would.
 
+use std::fmt;
 use std::path::Path;
 
 use hfd_proto::{Secret, TokenName, escape};
@@ -38,18 +39,18 @@ pub enum TokenFile {
 }
 
 /// One section of `stored_tokens`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Section {
     /// Its header, which need not be a valid [`TokenName`] (it may be too long).
     pub name: String,
-    /// `hf_token`; `None` where it is missing, empty, or no token.
+    /// `hf_token`; `None` where it is missing, empty, or no token, and where the header is no name.
     pub access: Option<Secret>,
     /// `refresh_token`.
     pub refresh: Option<Secret>,
     /// `expires_at`, in Unix seconds.
     pub expires_at: Option<i64>,
     /// Every other key, and values of the three above that could not be used, in file order: they
-    /// are written back as they are.
+    /// are written back as they are. In a section without an access token, that is all it has.
     pub others: Vec<(String, String)>,
 }
 
@@ -62,7 +63,7 @@ impl Section {
         ))
     }
 
-    fn new(name: &str, entries: impl Iterator<Item = (String, String)>) -> Self {
+    fn new(name: &str, entries: Vec<(String, String)>) -> Self {
         let mut section = Self {
             name: name.to_owned(),
             access: None,
@@ -70,6 +71,12 @@ impl Section {
             expires_at: None,
             others: Vec::new(),
         };
+        let is_token =
+            |(key, value): &(String, String)| key == "hf_token" && Secret::parse(value).is_ok();
+        if TokenName::parse(name).is_err() || !entries.iter().any(is_token) {
+            section.others = entries;
+            return section;
+        }
         for (key, value) in entries {
             let taken = match key.as_str() {
                 "hf_token" => set(&mut section.access, Secret::parse(&value).ok()),
@@ -82,6 +89,20 @@ impl Section {
             }
         }
         section
+    }
+}
+
+/// Other keys may hold anything, a token with a space in it too.
+impl fmt::Debug for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.others.iter().map(|(key, _)| key).collect();
+        f.debug_struct("Section")
+            .field("name", &self.name)
+            .field("access", &self.access)
+            .field("refresh", &self.refresh)
+            .field("expires_at", &self.expires_at)
+            .field("others", &keys)
+            .finish()
     }
 }
 
@@ -101,7 +122,7 @@ impl Stored {
                     .sections()
                     .map(|(name, entries)| {
                         let owned = entries.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                        Section::new(name, owned)
+                        Section::new(name, owned.collect())
                     })
                     .collect(),
             ),

@@ -28,6 +28,12 @@ pub struct Plan {
     pub held: Option<Held>,
 }
 
+impl Plan {
+    fn changes(&self, name: &TokenName) -> bool {
+        self.imports.iter().any(|import| import.name == *name)
+    }
+}
+
 /// A value to be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Import {
@@ -104,7 +110,7 @@ pub fn reconcile(index: &Index, mirror: &Mirror, seen: &Observation, occasion: O
     if let Some(sections) = &merge.sections {
         merge.sections_into(&mut plan, sections, occasion);
     }
-    merge.token_into(&mut plan);
+    merge.token_into(&mut plan, occasion);
     merge.write_into(&mut plan);
     plan
 }
@@ -172,9 +178,12 @@ impl<'a> Merge<'a> {
         file: &BTreeMap<TokenName, (Print, &'a Section)>,
         occasion: Occasion,
     ) {
-        for (name, (print, section)) in file {
-            if let Some(import) = self.import_of(name, *print, section) {
-                plan.imports.push(import);
+        // Updates first: what is kept elsewhere depends on them.
+        for update in [true, false] {
+            for (name, (print, section)) in file {
+                let import = self.import_of(plan, name, *print, section);
+                plan.imports
+                    .extend(import.filter(|import| import.update == update));
             }
         }
         if occasion == Occasion::Noticed {
@@ -183,7 +192,13 @@ impl<'a> Merge<'a> {
     }
 
     /// What a section of the file means for the store.
-    fn import_of(&self, name: &TokenName, file: Print, section: &Section) -> Option<Import> {
+    fn import_of(
+        &self,
+        plan: &Plan,
+        name: &TokenName,
+        file: Print,
+        section: &Section,
+    ) -> Option<Import> {
         let base = self.mirror.base.sections.get(name);
         let known = self.index.tokens.get(name).map(Print::from);
         let import = |name: TokenName, update| {
@@ -198,32 +213,56 @@ impl<'a> Merge<'a> {
             .into()
         };
         match known {
-            // Logged out by hfd; the file did not hear of it yet, or a stale writer brought it
-            // back. Made active as well, it is a new login.
-            None if base == Some(&file) || self.is_echo(name, file.access) => None,
+            // Logged out; a stale writer brought it back. Made active as well, it is a new login.
+            None if self.is_removed(name, file.access) => self
+                .is_made_active(file.access)
+                .then(|| import(name.clone(), false))?,
+            // Known by another name now; the file did not hear of it yet.
+            None if base.is_some_and(|base| base.access == file.access) => None,
             None => import(name.clone(), false),
             Some(known) if !says_more(file, known) => None,
-            // The file is as it was left: the store has moved on.
-            Some(_) if base == Some(&file) => None,
-            // A value that hfd itself replaced: a stale writer brought it back.
+            // The file says what it said before: the store has moved on.
+            Some(_) if base.is_some_and(|base| !says_more(file, *base)) => None,
+            // A value that hfd itself replaced or removed: a stale writer brought it back.
             Some(_) if self.is_superseded(name, file.access) => None,
+            Some(_) if self.is_removed(name, file.access) && !self.is_made_active(file.access) => {
+                None
+            }
             // A tool changed it, or says more about it.
             Some(known) if base == Some(&known) || known.access == file.access => {
                 import(name.clone(), true)
             }
-            // Kept under another name already.
-            Some(_) if self.index.name_of(file.access, None).is_some() => None,
+            // Kept under another name already, with all that is said about it here.
+            Some(_) if self.is_kept(plan, file) => None,
             // Two values of one name and no common ancestor that tells which is newer: keep both.
-            Some(_) => import(self.index.free_name(name), false),
+            Some(_) => import(self.free_name(plan, name), false),
         }
     }
 
-    fn is_echo(&self, name: &TokenName, value: Fingerprint) -> bool {
-        let stones = &self.index.tombstones;
-        self.token != Some(value)
-            && stones
-                .iter()
-                .any(|stone| stone.name == *name && stone.access == value)
+    fn is_removed(&self, name: &TokenName, value: Fingerprint) -> bool {
+        self.index
+            .tombstones
+            .iter()
+            .any(|stone| stone.name == *name && stone.access == value)
+    }
+
+    /// A tool wrote it into `token`, where another one was.
+    fn is_made_active(&self, value: Fingerprint) -> bool {
+        self.token == Some(value) && self.mirror.base.token != Some(value)
+    }
+
+    /// A token says as much, and will after `plan`.
+    fn is_kept(&self, plan: &Plan, file: Print) -> bool {
+        let mut tokens = self.index.tokens.iter();
+        tokens.any(|(name, record)| !says_more(file, Print::from(record)) && !plan.changes(name))
+    }
+
+    /// A name that neither the index nor the file nor another import has.
+    fn free_name(&self, plan: &Plan, name: &TokenName) -> TokenName {
+        let sections = self.sections.iter().flat_map(BTreeMap::keys);
+        let imports = plan.imports.iter().map(|import| &import.name);
+        self.index
+            .free_name_beside(name, &sections.chain(imports).collect())
     }
 
     fn is_superseded(&self, name: &TokenName, value: Fingerprint) -> bool {
@@ -239,9 +278,9 @@ impl<'a> Merge<'a> {
         &self,
         file: &BTreeMap<TokenName, (Print, &'a Section)>,
     ) -> Option<TokenName> {
-        if self.seen.stored == Stored::Absent {
+        let Stored::Sections(sections) = &self.seen.stored else {
             return None;
-        }
+        };
         let base = &self.mirror.base;
         let mut gone = base
             .sections
@@ -254,37 +293,70 @@ impl<'a> Merge<'a> {
             && file
                 .iter()
                 .all(|(name, (print, _))| base.sections.get(name) == Some(print));
-        let token_fits = match self.token {
-            None => base.token.is_none() || base.token == Some(print.access),
-            token => token == base.token && token != Some(print.access),
+        let token_fits = match &self.seen.token {
+            TokenFile::Absent => base.token.is_none() || base.token == Some(print.access),
+            TokenFile::Value(_) => self.token == base.token && self.token != Some(print.access),
+            TokenFile::Unreadable(_) => false,
         };
-        let unchanged_here = self.view.sections.get(name) == Some(print);
-        (others_unchanged && token_fits && unchanged_here).then(|| name.clone())
+        // Without its value it is not gone: somebody is at work on the file.
+        let is_there = sections.iter().any(|found| found.name == name.as_str());
+        // The active token differs from the base after both files were gone, too.
+        let unchanged_here =
+            self.view.sections.get(name) == Some(print) && self.view.token == base.token;
+        (others_unchanged && token_fits && unchanged_here && !is_there).then(|| name.clone())
     }
 
-    fn token_into(&self, plan: &mut Plan) {
+    fn token_into(&self, plan: &mut Plan, occasion: Occasion) {
         let base = self.mirror.base.token;
-        let TokenFile::Value(value) = &self.seen.token else {
-            if self.seen.token == TokenFile::Absent && base.is_some() && base == self.view.token {
-                plan.active = Some(NewActive::Nothing);
+        let value = match &self.seen.token {
+            TokenFile::Value(value) => value,
+            TokenFile::Absent => {
+                // Asked for again after both files were gone, it is as in the base, too.
+                let gone = base.is_some() && base == self.view.token;
+                if gone && occasion == Occasion::Noticed {
+                    plan.active = Some(NewActive::Nothing);
+                }
+                return;
             }
-            return;
+            TokenFile::Unreadable(_) => return,
         };
-        if self.token == base || self.token == self.view.token {
+        // While the active token gets another value, `token` may be of another one.
+        let active = self.mirror.active.as_ref();
+        let is_right = self.token == self.view.token && !active.is_some_and(|it| plan.changes(it));
+        if is_right || (self.token == base && !self.came_back(plan, value)) {
             return;
         }
-        plan.active = Some(NewActive::Name(self.name_of_token(plan, value)));
+        let name = self.name_of_token(plan, value);
+        if self.mirror.active.as_ref() != Some(&name) {
+            plan.active = Some(NewActive::Name(name));
+        }
     }
 
-    /// The name of the value in `token`: a section of the file, a token of the index, the one that
-    /// was logged out with this value, or none, in which case it is imported without one.
+    /// `token` is as it was agreed, nothing is active any more, and nobody removed the token: a
+    /// tool logged out of everything and in again.
+    fn came_back(&self, plan: &Plan, value: &Secret) -> bool {
+        let (None, Some(print)) = (self.view.token, self.token) else {
+            return false;
+        };
+        let is_known = self.index.name_of(print, None).is_some()
+            || plan.imports.iter().any(|import| import.access == *value);
+        let stones = &self.index.tombstones;
+        is_known && stones.iter().all(|stone| stone.access != print)
+    }
+
+    /// The name of the value in `token`: a section of the file, a token of the index, one for which
+    /// hfd has a newer value, the one that was logged out with this value, or none, in which case
+    /// it is imported without one.
     fn name_of_token(&self, plan: &mut Plan, value: &Secret) -> TokenName {
         let print = self.index.salt.fingerprint(value);
         let imported = plan.imports.iter().find(|import| import.access == *value);
         if let Some(import) = imported {
             return import.name.clone();
         }
-        if let Some(name) = self.index.name_of(print, self.mirror.active.as_ref()) {
+        if let Some(name) = self.name_of_known(plan, print) {
+            return name.clone();
+        }
+        if let Some(name) = self.name_of_stale(print) {
             return name.clone();
         }
         let removed = self
@@ -303,16 +375,37 @@ impl<'a> Merge<'a> {
             (None, Ok(name)) => (name, false),
             (None, Err(_)) => unreachable!("a short ASCII text is a valid name"),
         };
-        let name = self.index.free_name(&name);
+        let name = self.free_name(plan, &name);
+        // What a section that is on its way out says about the value is kept.
+        let mut sections = self.sections.iter().flat_map(BTreeMap::values);
+        let section = sections.find(|(found, _)| found.access == print);
         plan.imports.push(Import {
             name: name.clone(),
             access: value.clone(),
-            refresh: None,
-            expires_at: None,
+            refresh: section.and_then(|(_, section)| section.refresh.clone()),
+            expires_at: section.and_then(|(print, _)| print.expires_at),
             named,
             update: false,
         });
         name
+    }
+
+    /// The token that has this value and will have it after `plan`, the active one first.
+    fn name_of_known(&self, plan: &Plan, value: Fingerprint) -> Option<&TokenName> {
+        let active = self.mirror.active.as_ref();
+        let mut names = active.into_iter().chain(self.index.tokens.keys());
+        names.find(|name| {
+            let record = self.index.tokens.get(*name);
+            // No import is of this value: those were asked before.
+            record.is_some_and(|record| record.access == value) && !plan.changes(name)
+        })
+    }
+
+    /// The token that had this value until hfd replaced it, the active one first.
+    fn name_of_stale(&self, value: Fingerprint) -> Option<&TokenName> {
+        let active = self.mirror.active.as_ref();
+        let mut names = active.into_iter().chain(self.index.superseded.keys());
+        names.find(|name| self.is_superseded(name, value) && self.index.tokens.contains_key(*name))
     }
 
     /// What the files must become, as far as the index is right already.
@@ -327,7 +420,7 @@ impl<'a> Merge<'a> {
             Some(file) => {
                 let prints = file.iter().map(|(name, (print, _))| (name, print));
                 if !prints.eq(self.view.sections.iter()) {
-                    files.stored = Some(self.contents(file));
+                    files.stored = Some(self.contents());
                 }
             }
         }
@@ -343,10 +436,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn contents(
-        &self,
-        file: &BTreeMap<TokenName, (Print, &'a Section)>,
-    ) -> BTreeMap<String, Content> {
+    fn contents(&self) -> BTreeMap<String, Content> {
         let mut contents: BTreeMap<String, Content> = BTreeMap::new();
         if let Stored::Sections(sections) = &self.seen.stored {
             let foreign = sections.iter().filter(|section| section.usable().is_none());
@@ -355,13 +445,29 @@ impl<'a> Merge<'a> {
             );
         }
         for (name, print) in &self.view.sections {
-            let others = file
-                .get(name)
-                .map(|(_, section)| section.others.clone())
-                .unwrap_or_default();
+            let others = self.others_of(name, *print);
             contents.insert(name.as_str().to_owned(), Content::Store(*print, others));
         }
         contents
+    }
+
+    /// What a section has beside the three keys that the store fills.
+    fn others_of(&self, name: &TokenName, print: Print) -> Vec<(String, String)> {
+        let Stored::Sections(sections) = &self.seen.stored else {
+            return Vec::new();
+        };
+        let ours = |key: &str| match key {
+            "hf_token" => true,
+            "refresh_token" => print.refresh.is_some(),
+            "expires_at" => print.expires_at.is_some(),
+            _ => false,
+        };
+        let same_name = sections.iter().filter(|found| found.name == name.as_str());
+        same_name
+            .flat_map(|section| &section.others)
+            .filter(|(key, _)| !ours(key))
+            .cloned()
+            .collect()
     }
 }
 
@@ -388,6 +494,21 @@ fn print_of(salt: &Salt, section: &Section, access: &Secret) -> Print {
 /// What view and files agree on once `seen` needs no write, to be kept as the base.
 pub fn agreed(index: &Index, mirror: &Mirror) -> Base {
     view(index, mirror).unwrap_or_default()
+}
+
+/// The base to keep when `seen` needs no write, although `held` may say why it is not right.
+pub fn base_after(index: &Index, mirror: &Mirror, seen: &Observation, held: Option<Held>) -> Base {
+    let mut base = agreed(index, mirror);
+    match (held, &seen.stored) {
+        (None, _) => {}
+        // What is gone can be asked for again, and is not to be put back before.
+        (Some(Held::BothGone), _) => base = mirror.base.clone(),
+        // A tool's next login leaves itself alone in the file: that must not look like a logout
+        // of what was there before.
+        (Some(Held::Unreadable), Stored::Unreadable(_)) => base.sections.clear(),
+        (Some(Held::Unreadable), _) => {}
+    }
+    base
 }
 
 /// The values found in a mirror's files by fingerprint: what need not be asked of the store again.

@@ -123,7 +123,10 @@ fn note<T>(
     match outcome {
         Ok(Ok(_)) => *touched = true,
         Ok(Err(error)) => {
-            let late = StoreError::TimedOut { store, effect: Effect::Possible };
+            let late = StoreError::TimedOut {
+                store,
+                effect: Effect::Possible,
+            };
             *touched |= error == late;
             return Err(error.into());
         }

@@ -223,7 +223,10 @@ async fn a_locked_keychain_refuses_and_nothing_has_changed() {
 async fn a_login_that_timed_out_is_settled_when_the_keychain_thaws() {
     let mut bench = Bench::new();
     bench.login("work", "hf_work").await.unwrap();
-    let error = bench.login_into_a_freeze("late", "hf_late").await.unwrap_err();
+    let error = bench
+        .login_into_a_freeze("late", "hf_late")
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::TimedOut, "{error}");
     assert_eq!(bench.names(), ["work"]);
     // A switch needs no store: it goes on working.
