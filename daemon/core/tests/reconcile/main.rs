@@ -1,9 +1,13 @@
 //! The merge of a mirror's files with the store: a table of one name's past, present and file,
 //! stories of what tools do, and properties of whole histories.
 
+mod additions;
 mod model;
+mod modes;
 mod observe;
 mod properties;
-mod stories;
+mod removals;
+mod stale;
 mod table;
+mod tool;
 mod world;
