@@ -289,10 +289,9 @@ impl<'a> Merge<'a> {
         let (Some((name, print)), None) = (gone.next(), gone.next()) else {
             return None;
         };
-        let others_unchanged = file.len() + 1 == base.sections.len()
-            && file
-                .iter()
-                .all(|(name, (print, _))| base.sections.get(name) == Some(print));
+        let others_unchanged = file
+            .iter()
+            .all(|(name, (print, _))| base.sections.get(name) == Some(print));
         let token_fits = match &self.seen.token {
             TokenFile::Absent => base.token.is_none() || base.token == Some(print.access),
             TokenFile::Value(_) => self.token == base.token && self.token != Some(print.access),

@@ -27,6 +27,19 @@ fn an_active_only_mirror_shows_the_active_token() {
 }
 
 #[test]
+fn a_second_value_is_not_kept_where_it_is_about_to_be_replaced() {
+    let mut world = World::new(Mode::ActiveOnly);
+    for (at, value) in [("b", "B"), ("c", "C")] {
+        world.login(at, value);
+    }
+    world.switch("c");
+    world.sync();
+    world.stored = Some(sections("b=C c=X"));
+    world.sync();
+    assert_eq!(world.tokens(), "b=B b-2=C c*=X");
+}
+
+#[test]
 fn a_mirror_that_is_off_is_not_touched() {
     let mut world = World::new(Mode::Off);
     world.stored = Some(sections("x=X"));
