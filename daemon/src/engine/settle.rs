@@ -84,7 +84,7 @@ impl Worker {
             return;
         }
         let name = transaction.changes.iter().find_map(|change| match change {
-            Change::Put { name, .. } => Some(name),
+            Change::Put { name, .. } | Change::Take { name, .. } => Some(name),
             Change::Remove { tombstone } => Some(&tombstone.name),
             Change::Rename { new, .. } => Some(new),
             _ => None,

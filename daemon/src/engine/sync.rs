@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hfd_core::ini::Document;
-use hfd_core::model::{Base, Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
+use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
 use hfd_core::observe::{Observation, TokenFile};
 use hfd_core::reconcile::{
-    Content, Files, Held, Import, NewActive, Occasion, Plan, agreed, reconcile, values,
+    Content, Files, Held, Import, NewActive, Occasion, Plan, base_after, reconcile, values,
 };
 use hfd_proto::{Endpoint, Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
 use zeroize::Zeroizing;
@@ -143,17 +143,17 @@ impl Worker {
                 }
             }
             let Some(files) = plan.write else {
-                self.agree(home, plan.held)?;
+                self.agree(home, &seen.observation, plan.held)?;
                 let trouble = self.trouble(home, &seen, plan.held);
                 return Ok((seen.stamps, trouble));
             };
-            self.write_files(home, &seen, files, done).await?;
-            // What we wrote is looked at like anything else; nothing is asked of it any more.
-            occasion = match occasion {
-                Occasion::Asked if plan.held == Some(Held::Unreadable) => Occasion::Asked,
-                _ => Occasion::Noticed,
-            };
-            self.agree(home, plan.held)?;
+            // Only what was written is agreed on: a base that claims more would take what never
+            // reached the file for removed.
+            if self.write_files(home, &seen, files, done).await? {
+                self.agree(home, &seen.observation, plan.held)?;
+                // What we wrote is looked at like anything else.
+                occasion = Occasion::Noticed;
+            }
         }
         Err(Trouble::new(
             MirrorState::Conflict,
@@ -266,7 +266,7 @@ impl Worker {
                 }
                 _ => {}
             }
-            changes.push(Change::Put {
+            changes.push(Change::Take {
                 name: import.name.clone(),
                 record,
             });
@@ -329,13 +329,14 @@ impl Worker {
         Ok(())
     }
 
+    /// Writes the files, if they still are as they were seen; false when they are not.
     async fn write_files(
         &mut self,
         home: &Home,
         seen: &Seen,
         files: Files,
         done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let known = values(&self.index().salt, &seen.observation);
         let mut new = NewFiles::default();
         if let Some(contents) = &files.stored {
@@ -356,7 +357,7 @@ impl Worker {
             });
         }
         let Some(now) = self.mirrors.get(home) else {
-            return Ok(());
+            return Ok(false);
         };
         let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
         match disk.run(move |home| write(home, &new, &stamps)).await {
@@ -369,10 +370,9 @@ impl Worker {
                 if let Some(name) = active.filter(|_| files.token.is_some()) {
                     self.note(done, home, &name, "written");
                 }
-                Ok(())
+                Ok(true)
             }
-            // Looked at again in the next round.
-            Ok(Err(WriteError::Moved)) => Ok(()),
+            Ok(Err(WriteError::Moved)) => Ok(false),
             Ok(Err(error)) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
             Err(waiting) => Err(Trouble::new(MirrorState::Waiting, waiting.to_string())),
         }
@@ -448,20 +448,16 @@ impl Worker {
     }
 
     /// Files and view agree: remembered as the common ancestor of the next merge.
-    fn agree(&mut self, home: &Home, held: Option<Held>) -> Result<(), Trouble> {
+    fn agree(
+        &mut self,
+        home: &Home,
+        seen: &Observation,
+        held: Option<Held>,
+    ) -> Result<(), Trouble> {
         let Some(mirror) = self.index().mirrors.get(home) else {
             return Ok(());
         };
-        let view = agreed(self.index(), mirror);
-        let base = match held {
-            None => view,
-            Some(Held::BothGone) => return Ok(()),
-            // Only `token` is known to be right.
-            Some(Held::Unreadable) => Base {
-                sections: mirror.base.sections.clone(),
-                token: view.token,
-            },
-        };
+        let base = base_after(self.index(), mirror, seen, held);
         if base != mirror.base {
             let agree = Change::Agree {
                 home: home.clone(),
