@@ -137,11 +137,10 @@ pub(crate) fn parse_endpoint(text: &str) -> Result<Endpoint, InvalidEndpoint> {
 
 /// Reads the stores that this platform has.
 pub(crate) fn store_parser() -> impl TypedValueParser<Value = StoreId> {
-    const STORES: [StoreId; 2] = [StoreId::SecretService, StoreId::File];
-    PossibleValuesParser::new(STORES.map(StoreId::as_str)).try_map(|word| {
-        let mut stores = STORES.into_iter();
-        stores
-            .find(|store| store.as_str() == word)
+    let here = StoreId::HERE.iter();
+    PossibleValuesParser::new(here.map(|store| store.as_str())).try_map(|word| {
+        let mut here = StoreId::HERE.iter().copied();
+        here.find(|store| store.as_str() == word)
             .ok_or("no such store")
     })
 }

@@ -195,26 +195,22 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     .hint("the keys and their values are described in hfd(1)")
 }
 
-/// The platform's keychain, or the encrypted file.
+/// One of the stores that this platform has.
 fn store_of_this_platform<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<StoreId>, D::Error> {
-    let keychain = if cfg!(target_os = "macos") {
-        StoreId::MacosKeychain
-    } else if cfg!(windows) {
-        StoreId::WindowsCredentialManager
-    } else {
-        StoreId::SecretService
-    };
     let text = String::deserialize(deserializer)?;
-    [keychain, StoreId::File]
-        .into_iter()
-        .find(|store| store.as_str() == text)
+    let mut here = StoreId::HERE.iter().copied();
+    here.find(|store| store.as_str() == text)
         .map(Some)
         .ok_or_else(|| {
+            let here: Vec<_> = StoreId::HERE
+                .iter()
+                .map(|id| format!("`{}`", id.as_str()))
+                .collect();
             serde::de::Error::custom(format!(
-                "`{text}` is no store here: use `{}` or `file`",
-                keychain.as_str()
+                "`{text}` is no store here: use {}",
+                here.join(" or ")
             ))
         })
 }

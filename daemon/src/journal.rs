@@ -357,17 +357,12 @@ mod tests {
         let access = SALT.fingerprint(&Secret::parse(text).unwrap());
         Change::Put {
             name: name(text),
-            record: Record {
-                endpoint: Endpoint::default(),
-                user: None,
-                role: None,
-                kind: TokenKind::AccessToken,
-                expires_at: None,
-                store: StoreId::File,
+            record: Record::new(
+                Endpoint::default(),
+                TokenKind::AccessToken,
+                StoreId::File,
                 access,
-                refresh: None,
-                named: true,
-            },
+            ),
         }
     }
 

@@ -202,7 +202,7 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
         .map_err(|error| Error::new(Kind::Other, format!("cannot open the index: {error}")))?;
     let socket = Socket::bind(&place)?;
     listen::announce(&mut lock, socket.path())?;
-    let default = config.store.unwrap_or(StoreId::SecretService);
+    let default = config.store.unwrap_or(StoreId::HERE[0]);
     let stores = Arc::new(Stores::new(default, state));
     let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
     let (publish, published) = watch::channel(Arc::new(Snapshot {

@@ -1,32 +1,33 @@
 //! The stores that this daemon can use, each opened when it is first needed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use hfd_proto::{Error, Kind, StoreId};
 use tokio::sync::Notify;
 
-use crate::store::{Backend, FileStore, SecretService, Store};
+use crate::store::{Backend, Store, file_in};
 
 /// The stores by their id.
 pub struct Stores {
     /// Where new tokens go.
     pub default: StoreId,
     directory: PathBuf,
-    secret_service: OnceLock<Store>,
-    file: OnceLock<Store>,
+    /// Those of this platform.
+    open: BTreeMap<StoreId, OnceLock<Store>>,
     /// Told whenever the state of a store that is in use changes.
     changed: std::sync::Arc<Notify>,
 }
 
 impl Stores {
-    /// Stores of which none is open yet; the file store lies in `directory`.
+    /// Stores of which none is open yet; those that are files lie in `directory`.
     pub fn new(default: StoreId, directory: PathBuf) -> Self {
+        let here = StoreId::HERE.iter();
         Self {
             default,
             directory,
-            secret_service: OnceLock::new(),
-            file: OnceLock::new(),
+            open: here.map(|id| (*id, OnceLock::new())).collect(),
             changed: std::sync::Arc::default(),
         }
     }
@@ -35,35 +36,24 @@ impl Stores {
     #[cfg(test)]
     pub(crate) fn of(store: Store) -> Self {
         let stores = Self::new(StoreId::SecretService, PathBuf::new());
-        stores.secret_service.get_or_init(|| stores.watched(store));
+        stores.open[&StoreId::SecretService].get_or_init(|| stores.watched(store));
         stores
     }
 
     /// A store. One that this build does not have is an error that names those it has.
     pub fn get(&self, id: StoreId) -> Result<&Store, Error> {
-        match id {
-            StoreId::SecretService => Ok(self.secret_service.get_or_init(|| {
-                self.watched(Store::spawn(Backend::SecretService(SecretService::new(
-                    |name| std::env::var_os(name),
-                ))))
-            })),
-            StoreId::File => {
-                let file = self.directory.join("tokens.hfd");
-                let open = || Store::spawn(Backend::File(FileStore::new(file)));
-                Ok(self.file.get_or_init(|| self.watched(open())))
-            }
-            StoreId::MacosKeychain | StoreId::WindowsCredentialManager => Err(Error::new(
-                Kind::StoreUnavailable,
-                format!("the store {} does not exist on this system", id.as_str()),
-            )
-            .hint("use --store secret-service or --store file")),
+        let store = self.open.get(&id).ok_or_else(|| not_here(id))?;
+        if let Some(open) = store.get() {
+            return Ok(open);
         }
+        let backend = Backend::open(id, &self.directory).ok_or_else(|| not_here(id))?;
+        Ok(store.get_or_init(|| self.watched(Store::spawn(backend))))
     }
 
     /// The stores where tokens of an earlier index may be: the default one, and the file where it
     /// exists.
     pub fn to_search(&self) -> Vec<StoreId> {
-        let file = self.directory.join("tokens.hfd").exists() && self.default != StoreId::File;
+        let file = file_in(&self.directory).exists() && self.default != StoreId::File;
         [self.default]
             .into_iter()
             .chain(file.then_some(StoreId::File))
@@ -84,6 +74,18 @@ impl Stores {
         });
         store
     }
+}
+
+fn not_here(id: StoreId) -> Error {
+    let here: Vec<String> = StoreId::HERE
+        .iter()
+        .map(|id| format!("--store {}", id.as_str()))
+        .collect();
+    Error::new(
+        Kind::StoreUnavailable,
+        format!("the store {} does not exist on this system", id.as_str()),
+    )
+    .hint(format!("use {}", here.join(" or ")))
 }
 
 impl std::fmt::Debug for Stores {

@@ -68,23 +68,25 @@ impl Tokens<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hfd_proto::{Endpoint, StoreId, TokenKind, TokenName};
+    use hfd_proto::Endpoint;
 
     use super::*;
     use crate::output::shown;
 
+    /// As a daemon says it; a field that it may have besides does not concern these tests.
     fn entry(name: &str) -> Entry {
-        Entry {
-            name: TokenName::parse(name).unwrap(),
-            active: false,
-            kind: TokenKind::AccessToken,
-            role: None,
-            user: None,
-            endpoint: Endpoint::default(),
-            expires_at: None,
-            masked: Some("hf_****WXYZ".to_owned()),
-            store: StoreId::SecretService,
-        }
+        let entry = serde_json::json!({
+            "name": name,
+            "active": false,
+            "kind": "access-token",
+            "role": null,
+            "user": null,
+            "endpoint": "https://huggingface.co",
+            "expires_at": null,
+            "masked": "hf_****WXYZ",
+            "store": "secret-service",
+        });
+        serde_json::from_value(entry).unwrap()
     }
 
     fn tokens(entries: &[Entry]) -> Tokens<'_> {

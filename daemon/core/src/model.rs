@@ -102,6 +102,24 @@ pub struct Record {
     pub named: bool,
 }
 
+impl Record {
+    /// A token of which nothing else is known. What a login, an import or a keychain tells beyond
+    /// that is set by those who know it, so that a new field does not concern the others.
+    pub fn new(endpoint: Endpoint, kind: TokenKind, store: StoreId, access: Fingerprint) -> Self {
+        Self {
+            endpoint,
+            user: None,
+            role: None,
+            kind,
+            expires_at: None,
+            store,
+            access,
+            refresh: None,
+            named: true,
+        }
+    }
+}
+
 fn yes() -> bool {
     true
 }

@@ -170,19 +170,40 @@ impl Worker {
     }
 
     async fn carry_out(&mut self, job: Job) {
-        // A receiver that is gone has lost its connection; the change stands all the same.
         match job {
             Job::Login(request, identity, answer) => {
-                drop(answer.send(self.login(*request, identity).await));
+                let outcome = self.login(*request, identity).await;
+                self.reply(answer, outcome);
             }
-            Job::Logout(request, answer) => drop(answer.send(self.logout(request).await)),
-            Job::Switch(request, answer) => drop(answer.send(self.switch(request).await)),
-            Job::Rename(request, answer) => drop(answer.send(self.rename(request).await)),
-            Job::Sync(home, answer) => drop(answer.send(self.sync(home).await)),
-            Job::Learn(said) => self.learn(said),
-            Job::Rest(answer) => drop(answer.send(Ok(()))),
+            Job::Logout(request, answer) => {
+                let outcome = self.logout(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Switch(request, answer) => {
+                let outcome = self.switch(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Rename(request, answer) => {
+                let outcome = self.rename(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Sync(home, answer) => {
+                let outcome = self.sync(home).await;
+                self.reply(answer, outcome);
+            }
+            Job::Learn(said) => {
+                self.learn(said);
+                self.publish();
+            }
+            Job::Rest(answer) => self.reply(answer, Ok(())),
         }
+    }
+
+    /// Answers after the new state can be read.
+    fn reply<T>(&self, answer: Answer<T>, outcome: Result<T, Error>) {
         self.publish();
+        // A receiver that is gone has lost its connection; the change stands all the same.
+        drop(answer.send(outcome));
     }
 
     fn index(&self) -> &Index {

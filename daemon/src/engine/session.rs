@@ -299,18 +299,19 @@ impl Worker {
     fn record_for(&self, request: &Login, identity: Option<&Identity>, name: &TokenName) -> Record {
         let old = self.index().tokens.get(name);
         let kept: Option<StoreId> = request.store.or(old.map(|old| old.store));
+        let kind = identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind);
         Record {
-            endpoint: request.endpoint.clone().unwrap_or_default(),
             user: identity
                 .map(|identity| identity.user.clone())
                 .or_else(|| old.and_then(|old| old.user.clone())),
             role: identity.and_then(|identity| identity.role.clone()),
-            kind: identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind),
             expires_at: identity.and_then(|identity| identity.expires_at),
-            store: self.store_for(kept),
-            access: self.index().salt.fingerprint(&request.token),
-            refresh: None,
-            named: true,
+            ..Record::new(
+                request.endpoint.clone().unwrap_or_default(),
+                kind,
+                self.store_for(kept),
+                self.index().salt.fingerprint(&request.token),
+            )
         }
     }
 }

@@ -169,15 +169,14 @@ impl Worker {
         Change::Put {
             name: key.name.clone(),
             record: Record {
-                endpoint: key.endpoint.clone(),
-                user: None,
-                role: None,
-                kind: kind_of(access, refresh.is_some()),
-                expires_at: None,
-                store: id,
-                access: print,
                 refresh: refresh.map(|value| salt.fingerprint(value)),
                 named: !key.name.as_str().starts_with("unnamed-"),
+                ..Record::new(
+                    key.endpoint.clone(),
+                    kind_of(access, refresh.is_some()),
+                    id,
+                    print,
+                )
             },
         }
     }

@@ -294,15 +294,15 @@ impl Worker {
                 ..old.clone()
             },
             _ => Record {
-                endpoint: old.map_or_else(Endpoint::default, |old| old.endpoint.clone()),
-                user: None,
-                role: None,
-                kind: kind_of(&import.access, refresh.is_some()),
                 expires_at: import.expires_at,
-                store: self.store_for(old.map(|old| old.store)),
-                access,
                 refresh,
                 named: import.named,
+                ..Record::new(
+                    old.map_or_else(Endpoint::default, |old| old.endpoint.clone()),
+                    kind_of(&import.access, refresh.is_some()),
+                    self.store_for(old.map(|old| old.store)),
+                    access,
+                )
             },
         }
     }

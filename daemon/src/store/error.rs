@@ -16,7 +16,7 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The place is there and locked. Nothing was changed.
-    #[error("{} is locked", title(*.store))]
+    #[error("{} is locked", .store.title())]
     Locked {
         /// Which store.
         store: StoreId,
@@ -83,18 +83,8 @@ impl From<StoreError> for Error {
     }
 }
 
-/// How a sentence names a store.
-pub(super) fn title(store: StoreId) -> &'static str {
-    match store {
-        StoreId::SecretService => "the keychain (Secret Service)",
-        StoreId::MacosKeychain => "the macOS keychain",
-        StoreId::WindowsCredentialManager => "the Windows Credential Manager",
-        StoreId::File => "the encrypted token file",
-    }
-}
-
 fn timed_out(store: StoreId, effect: Effect) -> String {
-    let title = title(store);
+    let title = store.title();
     match effect {
         Effect::None => format!("{title} did not answer in time"),
         Effect::Possible => {
@@ -109,7 +99,7 @@ fn unlock_hint(store: StoreId) -> &'static str {
             "unlock your keyring (Passwords and Keys, KWalletManager, KeePassXC), then repeat it"
         }
         StoreId::MacosKeychain => "run `security unlock-keychain`, then repeat it",
-        StoreId::WindowsCredentialManager | StoreId::File => "unlock it, then repeat it",
+        _ => "unlock it, then repeat it",
     }
 }
 

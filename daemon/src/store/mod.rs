@@ -20,6 +20,8 @@ mod memory;
 mod secret_service;
 mod worker;
 
+use std::path::{Path, PathBuf};
+
 use hfd_proto::{Secret, StoreId};
 
 pub use error::{Effect, StoreError};
@@ -31,7 +33,7 @@ pub use memory::{Knobs, Memory};
 pub use secret_service::SecretService;
 
 /// A place where secrets rest. One match per operation, here and nowhere else: a new kind of place
-/// is a variant, an arm in `each!` and a module in `tests/store_contract`.
+/// is a variant, an arm in `each!` and in [`Backend::open`], and a bench in `tests/store_contract`.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
@@ -58,7 +60,25 @@ macro_rules! each {
     };
 }
 
+/// The encrypted file in the state directory.
+pub(crate) fn file_in(directory: &Path) -> PathBuf {
+    directory.join("tokens.hfd")
+}
+
 impl Backend {
+    /// The place with this id, not touched yet; `None` for one of another platform. A place that
+    /// is a file lies in `directory`.
+    pub fn open(id: StoreId, directory: &Path) -> Option<Self> {
+        match id {
+            #[cfg(target_os = "linux")]
+            StoreId::SecretService => Some(Self::SecretService(SecretService::new(|name| {
+                std::env::var_os(name)
+            }))),
+            StoreId::File => Some(Self::File(FileStore::new(file_in(directory)))),
+            _ => None,
+        }
+    }
+
     /// Which kind of place this is.
     pub fn id(&self) -> StoreId {
         each!(self, place => place.id())

@@ -56,15 +56,14 @@ pub(crate) fn record(text: &str) -> Record {
         expires_at,
     } = print(text);
     Record {
-        endpoint: Endpoint::default(),
-        user: None,
-        role: None,
-        kind: TokenKind::AccessToken,
         expires_at,
-        store: StoreId::File,
-        access,
         refresh,
-        named: true,
+        ..Record::new(
+            Endpoint::default(),
+            TokenKind::AccessToken,
+            StoreId::File,
+            access,
+        )
     }
 }
 
