@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bench-load latency COUNT (SOCKET REQUEST)...   one after the other, in turn where there are several
+//! bench-load calm COUNT SOCKET REQUEST           one after the other, each when the daemon has come to rest
 //! bench-load pipeline COUNT SOCKET REQUEST       many on their way at a time on one connection
 //! bench-load clients COUNT SOCKET REQUEST        as many clients, all at once
 //! ```
@@ -21,6 +22,9 @@ const WINDOW: usize = 512;
 /// Requests that are not measured: they fill caches.
 const WARM_UP: usize = 200;
 
+/// Several times what the daemon takes for a lookup, also below valgrind.
+const REST: Duration = Duration::from_millis(3);
+
 /// A thread of a client needs no more, and a thousand of them are small that way.
 const STACK: usize = 64 * 1024;
 
@@ -32,11 +36,12 @@ fn main() -> io::Result<()> {
         ["latency", _, ref targets @ ..] if !targets.is_empty() && targets.len() % 2 == 0 => {
             latency(count()?, targets)?
         }
+        ["calm", _, socket, request] => calm(count()?, socket, request)?,
         ["pipeline", _, socket, request] => pipeline(count()?, socket, request)?,
         ["clients", _, socket, request] => clients(count()?, socket, request)?,
         _ => {
             return Err(io::Error::other(
-                "latency, pipeline or clients; see the source",
+                "latency, calm, pipeline or clients; see the source",
             ));
         }
     };
@@ -106,6 +111,16 @@ fn latency(count: usize, targets: &[&str]) -> io::Result<Value> {
         .into_iter()
         .map(|(_, times)| spread(times))
         .collect())
+}
+
+/// Every lookup takes the same way: the daemon never finds the next one while it ends with the last.
+fn calm(count: usize, socket: &str, request: &str) -> io::Result<Value> {
+    let mut connection = Connection::open(socket, request)?;
+    for _ in 0..count {
+        thread::sleep(REST);
+        connection.ask()?;
+    }
+    Ok(json!({ "answered": count }))
 }
 
 fn pipeline(count: usize, socket: &str, request: &str) -> io::Result<Value> {

@@ -8,7 +8,7 @@ import statistics
 import time
 
 from race import Race, Runner
-from session import HFD, TARGET, Session, eventually
+from session import Session, eventually
 
 VALUE = "hf_made_up_for_the_benchmark_0001work"
 OTHER = "hf_made_up_for_the_benchmark_0002play"
@@ -16,7 +16,7 @@ FILE_STORE = 'store = "file"\n'
 
 
 def load(session, *words):
-    return json.loads(session.command(TARGET / "bench-load", *words))
+    return json.loads(session.command(session.bin / "bench-load", *words))
 
 
 def desktop():
@@ -39,8 +39,8 @@ def processes(session, daemon, rounds, slow_rounds):
     attributes = ["service", "hfd", "username", "https://huggingface.co|work", "hfd", "access"]
     words = {
         "true": ["true"],
-        "empty": [TARGET / "bench-empty", daemon.socket, session.request()],
-        "hfd": [HFD, "token"],
+        "empty": [session.bin / "bench-empty", daemon.socket, session.request()],
+        "hfd": [session.bin / "hfd", "token"],
         "git": ["git", "credential-cache", "get"],
         "secret-tool": ["secret-tool", "lookup", *attributes],
         "hf": [hf, "auth", "token"],
@@ -54,28 +54,51 @@ def processes(session, daemon, rounds, slow_rounds):
     return Race(runners, rounds, rarely={"hf"}, every=max(1, rounds // slow_rounds))
 
 
-def flatness(count):
-    """Lookups by name and of the active token among 1 and among 4,096 tokens, in turn."""
+def lookup(count):
+    """Lookups on an open connection with the client on the daemon's processor: to wake another one
+    can take a virtual machine longer than the whole answer."""
+    with Session(config=FILE_STORE, tokens=[("work", VALUE)]) as session:
+        daemon = session.start_daemon()
+        take_up(session)
+        processor = min(os.sched_getaffinity(0))
+        daemon.stay_on(processor)
+        client = ["taskset", "--cpu-list", processor, session.bin / "bench-load"]
+        words = [*client, "latency", count, daemon.socket, session.request()]
+        [found] = json.loads(session.command(*words))
+        return found
+
+
+def flatness(count, crowd):
+    """Median lookups of the active token and by name, in turn in a session with one token and in one
+    with a crowd of them: two pairs of microseconds."""
     with Session(config=FILE_STORE) as few, Session(config=FILE_STORE) as many:
         targets = []
-        for session, tokens in [(few, 1), (many, 4096)]:
-            session.write_stored_tokens([(f"name-{number:04}", f"{VALUE}{number:04}") for number in range(tokens)])
+        for session, tokens in [(few, 1), (many, crowd)]:
+            names = [f"name-{number:04}" for number in range(tokens)]
+            session.write_stored_tokens([(name, f"{VALUE}{name[5:]}") for name in names])
             daemon = session.start_daemon()
-            session.hfd("sync")
-            found = len(json.loads(session.hfd("list", "--json")))
-            if found != tokens:
-                raise SystemExit(f"{found} of {tokens} tokens were imported")
-            for name in (None, f"name-{tokens - 1:04}"):
+            take_up(session)
+            for name in (None, names[-1]):
                 targets += [daemon.socket, session.request(name)]
         one, one_named, all_, all_named = load(few, "latency", count, *targets)
-        return {"active": (one["median_us"], all_["median_us"]),
-                "named": (one_named["median_us"], all_named["median_us"])}
+        return [(one["median_us"], all_["median_us"]), (one_named["median_us"], all_named["median_us"])]
+
+
+def take_up(session):
+    """Waits until what lies in the mirror is in the store, which for thousands takes more than the
+    one call that a client waits for."""
+    def in_sync():
+        session.hfd("sync", check=False)
+        [mirror] = json.loads(session.hfd("status", "--json"))["mirrors"]
+        return mirror["state"] == "in-sync"
+
+    eventually("store and mirror are in step", in_sync, patience=400)
 
 
 def start_on_demand(rounds):
     """Seconds of `hfd token` where no daemon runs, with the file store: it has no keychain's time."""
     with Session(config=FILE_STORE, tokens=[("work", VALUE)]) as session:
-        runner, times = Runner(session, HFD, "token"), []
+        runner, times = Runner(session, session.bin / "hfd", "token"), []
         session.hfd("sync")
         for _ in range(rounds):
             session.hfd("service", "stop")
@@ -85,7 +108,7 @@ def start_on_demand(rounds):
 
 def switches(session, rounds):
     """Seconds of `hfd switch`, there and back."""
-    there, back = Runner(session, HFD, "switch", "play"), Runner(session, HFD, "switch", "work")
+    there, back = (Runner(session, session.bin / "hfd", "switch", name) for name in ("play", "work"))
     return statistics.median(runner.run() for _ in range(rounds // 2) for runner in (there, back))
 
 
@@ -111,7 +134,7 @@ def flushes():
 def memory_after_the_hub(session, daemon):
     """Asks a Hub over TLS with the system's certificates and one more."""
     certificate, bundle = session.root / "certificate", session.root / "bundle"
-    hub = session.start(TARGET / "bench-hub", certificate, VALUE, stdout=-1)
+    hub = session.start(session.bin / "bench-hub", certificate, VALUE, stdout=-1)
     endpoint = hub.stdout.readline().strip()
     system = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
     bundle.write_text((system.read_text() if system.exists() else "") + certificate.read_text())

@@ -7,11 +7,17 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 
+# Where cargo put the programs.
 TARGET = pathlib.Path(os.environ["HFD_BENCH_TARGET"])
-HFD, HFDD = TARGET / "hfd", TARGET / "hfdd"
+PROGRAMS = ("hfd", "hfdd", "bench-empty", "bench-load", "bench-hub")
+
+# Ended early, it still ends what it started.
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 # How long a process may take to do what takes it milliseconds.
 PATIENCE = 30
@@ -21,15 +27,16 @@ class Session(contextlib.AbstractContextManager):
     """`environment` is what its processes see, and nothing else."""
 
     def __init__(self, *, keychain=False, config="", tokens=()):
-        # Always of the same length: an environment is read by what is counted.
+        # Every path is of the same length on every machine: what is counted reads its environment,
+        # and libc its own name.
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="hfd-bench.", dir="/tmp"))
-        self.home, self.run = self.root / "home", self.root / "run"
-        for directory in (self.home, self.run):
+        self.home, self.run, self.bin = (self.root / name for name in ("home", "run", "bin"))
+        for directory in (self.home, self.run, self.bin):
             directory.mkdir(mode=0o700)
         self.environment = {
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.run),
-            "PATH": f"{TARGET}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{self.bin}:/usr/local/bin:/usr/bin:/bin",
             "LANG": "C.UTF-8",
         }
         self.ended = contextlib.ExitStack()
@@ -37,6 +44,8 @@ class Session(contextlib.AbstractContextManager):
         # A daemon that a client started is no child of ours.
         self.ended.callback(self.hfd, "service", "stop", check=False)
         try:
+            for program in PROGRAMS:
+                shutil.copy(TARGET / program, self.bin)
             if config:
                 directory = self.home / ".config/hfd"
                 directory.mkdir(mode=0o700, parents=True)
@@ -75,7 +84,7 @@ class Session(contextlib.AbstractContextManager):
         return done.stdout
 
     def hfd(self, *words, **more):
-        return self.command(HFD, *words, **more)
+        return self.command(self.bin / "hfd", *words, **more)
 
     def login(self, name, value):
         self.hfd("login", "--with-token", "--offline", "--name", name, stdin=value)
@@ -92,7 +101,7 @@ class Session(contextlib.AbstractContextManager):
 
     def start_daemon(self, *wrapper):
         """A daemon in the foreground, below `wrapper` if there is one, when it is ready."""
-        child = self.start(*wrapper, HFDD, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        child = self.start(*wrapper, self.bin / "hfdd", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         line = child.stdout.readline()
         if not line.startswith('{"ok"'):
             raise SystemExit(f"hfdd did not start: {line}")
@@ -120,6 +129,8 @@ class Session(contextlib.AbstractContextManager):
 
 
 class Daemon:
+    """A running hfdd, of which the kernel tells things."""
+
     def __init__(self, child, ready):
         self.child, self.pid, self.socket = child, ready["pid"], ready["socket"]
 
@@ -131,6 +142,11 @@ class Daemon:
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
         fields = dict(line.split(":", 1) for line in status.splitlines())
         return {key: int(fields[key].split()[0]) for key in ("VmRSS", "RssAnon")}
+
+    def stay_on(self, processor):
+        """Has all its threads run on one processor."""
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            os.sched_setaffinity(int(task), {processor})
 
     def switches(self):
         """How often its threads began to run: each wake-up is one."""
@@ -156,9 +172,9 @@ def end(child):
             pipe.close()
 
 
-def eventually(what, holds):
-    deadline = time.monotonic() + PATIENCE
+def eventually(what, holds, patience=PATIENCE):
+    deadline = time.monotonic() + patience
     while not holds():
         if time.monotonic() > deadline:
-            raise SystemExit(f"not ready within {PATIENCE} s: {what}")
+            raise SystemExit(f"not within {patience} s: {what}")
         time.sleep(0.002)
