@@ -132,10 +132,8 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
         Some(path) => Config::load(&path)?,
         None => Config::default(),
     };
-    let lock = Lock::take(&place)
-        .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
-    let Some(lock) = lock else {
-        return other(&place);
+    let Some(lock) = take_lock(&place)? else {
+        return Ok(());
     };
     let destination = match (log_to_file, Destination::usual(env, place.log())) {
         (true, _) => Destination::File(place.log()),
@@ -167,31 +165,47 @@ fn level(config: &Config) -> Result<Level, Error> {
     }
 }
 
-/// Another daemon holds the lock: it is the one, and whoever asked is told where it is.
-fn other(place: &Place) -> Result<(), Error> {
+/// The lock; `None` when another daemon holds it and serves, where whoever asked was told then.
+/// One that is just ending holds it too, for a moment: then it is our turn.
+fn take_lock(place: &Place) -> Result<Option<Lock>, Error> {
     let deadline = Instant::now() + OTHER;
     let mut woken = false;
-    while Instant::now() < deadline {
-        if let Some(LockFile { pid, socket, .. }) = place.lock_file() {
-            if std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+    loop {
+        let lock = Lock::take(place)
+            .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
+        if lock.is_some() {
+            return Ok(lock);
+        }
+        if let Some(other) = place.lock_file() {
+            if std::os::unix::net::UnixStream::connect(&other.socket).is_ok() {
+                let LockFile { pid, socket, .. } = other;
                 say(&Reply::Ok(Ready { pid, socket }));
-                return Ok(());
+                return Ok(None);
             }
-            let holder = i32::try_from(pid)
-                .ok()
-                .and_then(rustix::process::Pid::from_raw);
-            if let Some(holder) = holder.filter(|_| !woken) {
-                // Its socket is gone: it looks, and binds it anew.
-                woken = rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok();
+            if !woken {
+                woken = wake(other.pid);
             }
         }
+        if Instant::now() >= deadline {
+            return Err(Error::new(
+                Kind::DaemonUnreachable,
+                "another hfdd is running and cannot be reached",
+            )
+            .hint("`hfd service restart` ends it and starts another"));
+        }
+        // flock(2) has no time-out; 5 ms is short beside a process's end.
         std::thread::sleep(Duration::from_millis(5));
     }
-    Err(Error::new(
-        Kind::DaemonUnreachable,
-        "another hfdd is running and cannot be reached",
-    )
-    .hint("`hfd service restart` ends it and starts another"))
+}
+
+/// Has a daemon whose socket is gone look for it, and bind it anew.
+fn wake(pid: u32) -> bool {
+    let holder = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    holder.is_some_and(|holder| {
+        rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok()
+    })
 }
 
 async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use super::change::items;
 use super::settle::kind_of;
 use super::{Worker, change};
 use crate::journal::Item;
-use crate::mirror::{Disk, NewFiles, Seen, Stamps, WriteError, is_local, observe, write};
+use crate::mirror::{Disk, NewFiles, Seen, Stamps, WriteError, is_local, observe, sweep, write};
 use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
@@ -68,6 +68,7 @@ pub(super) fn shown(home: &Home) -> String {
 pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
     let disk = Disk::new(home)
         .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
+    disk.begin(sweep);
     Ok(MirrorNow {
         disk: Arc::new(disk),
         local: false,

@@ -13,7 +13,7 @@ use hfd_proto::Home;
 use tokio::sync::oneshot;
 
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
-pub use write::{NewFiles, WriteError, write};
+pub use write::{NewFiles, WriteError, sweep, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
 /// milliseconds, also under load; a network file system that takes longer would hold up a login.
@@ -53,6 +53,13 @@ impl Disk {
             jobs,
             stuck: Arc::default(),
         })
+    }
+
+    /// Has the thread do something first of all, for whose end nobody waits.
+    pub fn begin(&self, effect: impl FnOnce(&Home) + Send + 'static) {
+        let home = Arc::clone(&self.home);
+        // The thread lives as long as its handle.
+        drop(self.jobs.send(Box::new(move || effect(&home))));
     }
 
     /// Runs an effect on the thread. While an earlier one is stuck, the answer is [`Waiting`] at

@@ -74,6 +74,32 @@ pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, Write
     Ok(stamps(home))
 }
 
+/// Removes what a daemon left that was killed while it wrote: temporary files, which hold tokens.
+/// Their content is in the store, or the change that it belonged to is undone from there.
+pub fn sweep(home: &Home) {
+    for path in [stored_path(home), home.token_path.clone()] {
+        let Ok(target) = resolve(&path) else { continue };
+        let entries = std::fs::read_dir(target.parent().unwrap_or(Path::new("/")));
+        for entry in entries.into_iter().flatten().flatten() {
+            if entry.file_name().to_str().is_some_and(is_temporary)
+                && entry.metadata().is_ok_and(|metadata| {
+                    metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw()
+                })
+                && let Err(error) = std::fs::remove_file(entry.path())
+            {
+                tracing::warn!(%error, "a temporary file stays");
+            }
+        }
+    }
+}
+
+/// Whether a name is one that [`replace`] gives.
+fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(".hfd-").is_some_and(|number| {
+        number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
 /// Replaces one file by a complete and durable one. A link is kept: what it leads to is replaced.
 fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
     let target = resolve(path)?;
