@@ -27,17 +27,23 @@ impl<'s> Keyring<'s> {
     /// and waits until it is the bus's keychain.
     pub fn start(&self) {
         let child = self.launch(&["--replace", "--unlock"], PASSWORD);
-        self.wait_for_name(child.id());
-        eventually("the login keyring is unlocked", || !self.is_locked());
+        let pid = child.id();
         self.sandbox.keep(child);
+        self.wait_for_name(pid);
+        // Asking it for its state would have the bus start another one, if it ended meanwhile.
+        eventually("the login keyring is unlocked", || {
+            assert_eq!(self.pid(), Some(pid), "gnome-keyring-daemon ended");
+            !self.is_locked()
+        });
     }
 
     /// Starts it as a session without a password does: nothing is unlocked, and where nobody has
     /// ever made one there is no default keyring.
     pub fn start_locked(&self) {
         let child = self.launch(&["--replace"], "");
-        self.wait_for_name(child.id());
+        let pid = child.id();
         self.sandbox.keep(child);
+        self.wait_for_name(pid);
     }
 
     fn launch(&self, how: &[&str], password: &str) -> Child {

@@ -17,6 +17,8 @@ fn tokens_of_the_hugging_face_client_are_in_the_keychain_afterwards() {
         sandbox.hf(["auth", "login", "--token", &token.value]).ok();
     }
     sandbox.hfd(["token"]).ok().prints(&tokens[1]);
+    // The first command has what lies there taken up; this one waits for it.
+    sandbox.hfd(["sync"]).ok();
     for token in &tokens {
         sandbox.hfd(["token", &token.name]).ok().prints(token);
         let stored = sandbox
