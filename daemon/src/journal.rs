@@ -157,16 +157,18 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Replays the lines; a last one that was cut by a crash is cut off.
+    /// Replays the lines; a last one that was cut by a crash is cut off. A whole line that is none of
+    /// ours is an error: what follows it must not be lost because this version does not know it.
     fn replay(&mut self, content: &[u8]) -> io::Result<()> {
         let mut good = 0;
         for line in content.split_inclusive(|byte| *byte == b'\n') {
-            let Ok(line_) = serde_json::from_slice::<Line>(line) else {
-                break;
-            };
             if !line.ends_with(b"\n") {
                 break;
             }
+            let line_: Line = serde_json::from_slice(line).map_err(|error| {
+                let path = self.directory.join("journal");
+                damaged(&path, &format!("damaged, or of a newer hfd ({error})"))
+            })?;
             good += line.len() as u64;
             if line_.seq > self.seq {
                 self.seq = line_.seq;
@@ -322,13 +324,7 @@ fn read_snapshot(path: &Path) -> io::Result<Option<Snapshot>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let foreign = |why: String| {
-        let path = path.display();
-        io::Error::new(
-            io::ErrorKind::InvalidData,
-            format!("{path} is {why}; move it away and hfd makes a new one from the keychain"),
-        )
-    };
+    let foreign = |why: String| damaged(path, &why);
     let snapshot: Snapshot =
         serde_json::from_slice(&bytes).map_err(|error| foreign(format!("damaged ({error})")))?;
     if snapshot.version != VERSION {
@@ -338,6 +334,17 @@ fn read_snapshot(path: &Path) -> io::Result<Option<Snapshot>> {
         )));
     }
     Ok(Some(snapshot))
+}
+
+fn damaged(path: &Path, why: &str) -> io::Error {
+    let directory = path.parent().unwrap_or(path).display();
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "{} is {why}; move the files of {directory} away and hfd makes new ones from the keychain",
+            path.display()
+        ),
+    )
 }
 
 #[cfg(test)]
@@ -428,11 +435,27 @@ mod tests {
     }
 
     #[test]
+    fn a_line_of_a_newer_version_is_an_error_and_nothing_is_cut_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(dir.path(), SALT).unwrap();
+        journal.change(vec![put("a")], true).unwrap();
+        let path = dir.path().join("journal");
+        let mut lines = b"{\"seq\":1,\"from-2030\":1}\n".to_vec();
+        lines.extend(std::fs::read(&path).unwrap());
+        std::fs::write(&path, &lines).unwrap();
+        assert!(Journal::open(dir.path(), SALT).is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), lines);
+    }
+
+    #[test]
     fn a_damaged_index_is_an_error_and_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("index.json"), b"{").unwrap();
         let error = Journal::open(dir.path(), SALT).unwrap_err();
-        assert!(error.to_string().contains("move it away"), "{error}");
+        assert!(
+            error.to_string().contains("away and hfd makes new ones"),
+            "{error}"
+        );
         assert_eq!(std::fs::read(dir.path().join("index.json")).unwrap(), b"{");
     }
 }

@@ -24,9 +24,9 @@ use crate::lock::Lock;
 /// served, a client that leaks connections is stopped.
 const CONNECTIONS: usize = 2048;
 
-/// How often lock and socket are looked at: two wake-ups a minute. A client that finds the socket
-/// gone has the daemon look at once ([`Socket::mend`] on SIGHUP).
-const LOOK: Duration = Duration::from_secs(30);
+/// How often lock and socket are looked at. A timer of tokio's costs about three wake-ups each time,
+/// and a client that finds the socket gone has the daemon look at once (SIGHUP), so seldom is enough.
+const LOOK: Duration = Duration::from_secs(120);
 
 /// The bound socket, whose file is removed only if it is still ours.
 pub struct Socket {
@@ -168,7 +168,7 @@ pub async fn serve(
     mut socket: Socket,
     mut signals: Signals,
     place: Place,
-    mut lock: Lock,
+    lock: &mut Lock,
     moved: watch::Sender<PathBuf>,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -191,9 +191,9 @@ pub async fn serve(
                     tracing::warn!("the lock file is gone; another daemon may take over");
                     break;
                 }
-                mend(&mut socket, &place, &mut lock, &moved);
+                mend(&mut socket, &place, lock, &moved);
             }
-            _ = signals.hangup.recv() => mend(&mut socket, &place, &mut lock, &moved),
+            _ = signals.hangup.recv() => mend(&mut socket, &place, lock, &moved),
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             () = daemon.leave.notified() => break,

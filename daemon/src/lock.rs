@@ -38,6 +38,8 @@ impl Lock {
             };
             // Between opening and locking somebody may have removed the file: that lock is void.
             if lock.holds() {
+                // Whoever held it before is not the one to be asked any more.
+                lock.file.set_len(0)?;
                 return Ok(Some(lock));
             }
         }

@@ -198,8 +198,13 @@ fn take_lock(place: &Place) -> Result<Option<Lock>, Error> {
     }
 }
 
-/// Has a daemon whose socket is gone look for it, and bind it anew.
+/// Has a daemon whose socket is gone look for it, and bind it anew. The number in the lock file may
+/// be of another container: only an hfdd is signalled.
 fn wake(pid: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if name.trim() != "hfdd" {
+        return false;
+    }
     let holder = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw);
@@ -253,7 +258,15 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
     });
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
-    listen::serve(Arc::clone(&daemon), socket, signals, place, lock, moved).await;
+    listen::serve(
+        Arc::clone(&daemon),
+        socket,
+        signals,
+        place,
+        &mut lock,
+        moved,
+    )
+    .await;
     if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
         .await
         .is_err()

@@ -326,10 +326,18 @@ impl Index {
     }
 
     fn remove(&mut self, tombstone: Tombstone) {
-        self.tokens.remove(&tombstone.name);
-        self.superseded.remove(&tombstone.name);
-        for mirror in self.mirrors.values_mut() {
-            mirror.active.take_if(|active| *active == tombstone.name);
+        let name = &tombstone.name;
+        // A removal that is settled late must not take a token that came after it.
+        if self
+            .tokens
+            .get(name)
+            .is_some_and(|record| record.access == tombstone.access)
+        {
+            self.tokens.remove(name);
+            self.superseded.remove(name);
+            for mirror in self.mirrors.values_mut() {
+                mirror.active.take_if(|active| active == name);
+            }
         }
         if !self.tombstones.contains(&tombstone) {
             self.tombstones.push(tombstone);

@@ -43,6 +43,7 @@ impl Worker {
         deletes: Vec<Item>,
         changes: Vec<Change>,
     ) -> Result<(), Error> {
+        self.check_settled(&puts, &deletes)?;
         let salt = self.index().salt;
         let prints = puts
             .iter()
@@ -63,6 +64,28 @@ impl Worker {
         for (item, value) in puts.iter().filter(|(item, _)| !item.refresh) {
             tracing::debug!(name = ?item.name, "stored");
             self.values.learn(salt.fingerprint(value), value);
+        }
+        Ok(())
+    }
+
+    /// A change that is still open may yet happen, and would then undo a later one of the same token.
+    fn check_settled(&self, puts: &[(Item, Secret)], deletes: &[Item]) -> Result<(), Error> {
+        let wanted = || puts.iter().map(|(item, _)| item).chain(deletes);
+        let open = self.journal.unsettled.iter().flat_map(|transaction| {
+            let puts = transaction.puts.iter().map(|(item, _)| item);
+            puts.chain(&transaction.deletes)
+        });
+        for item in open {
+            if wanted().any(|wanted| wanted.name == item.name) {
+                let name = item.name.escaped();
+                return Err(Error::new(
+                    Kind::TimedOut,
+                    format!(
+                        "an earlier change of `{name}` is not settled yet; this one was not begun"
+                    ),
+                )
+                .hint("`hfd status` tells when it is settled"));
+            }
         }
         Ok(())
     }

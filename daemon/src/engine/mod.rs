@@ -148,6 +148,7 @@ impl Worker {
         loop {
             let waiting = !self.journal.unsettled.is_empty();
             tokio::select! {
+                biased;
                 job = queue.recv() => match job {
                     Some((asked, job)) => {
                         self.deadline = asked + DEADLINE;

@@ -221,7 +221,7 @@ impl Worker {
         own: Option<&Home>,
         name: &TokenName,
     ) -> Result<Vec<Pending>, Error> {
-        let mut pending = Vec::new();
+        let (mut pending, mut own_failed) = (Vec::new(), None);
         for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
             let is_own = own == Some(&home);
             let occasion = if is_own {
@@ -238,7 +238,8 @@ impl Worker {
             }
             let detail = now.detail.clone().unwrap_or_default();
             if is_own {
-                return Err(not_written(&home, name, now.state, &detail));
+                own_failed = Some(not_written(&home, name, now.state, &detail));
+                continue;
             }
             let dir = home
                 .token_path
@@ -247,7 +248,10 @@ impl Worker {
                 .to_owned();
             pending.push(Pending { dir, detail });
         }
-        Ok(pending)
+        match own_failed {
+            Some(error) => Err(error),
+            None => Ok(pending),
+        }
     }
 
     /// The name of a new login: the one asked for, else the Hub's, else one made from the user's.
@@ -299,11 +303,14 @@ impl Worker {
     fn record_for(&self, request: &Login, identity: Option<&Identity>, name: &TokenName) -> Record {
         let old = self.index().tokens.get(name);
         let kept: Option<StoreId> = request.store.or(old.map(|old| old.store));
+        // Another value may be another person's: only the Hub can say.
+        let access = self.index().salt.fingerprint(&request.token);
+        let same_value = old.filter(|old| old.access == access);
         let kind = identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind);
         Record {
             user: identity
                 .map(|identity| identity.user.clone())
-                .or_else(|| old.and_then(|old| old.user.clone())),
+                .or_else(|| same_value.and_then(|old| old.user.clone())),
             role: identity.and_then(|identity| identity.role.clone()),
             expires_at: identity.and_then(|identity| identity.expires_at),
             ..Record::new(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hfd_core::model::{Change, Record};
-use hfd_proto::{Error, Secret, StoreId, TokenKind, TokenName};
+use hfd_proto::{Error, Secret, StoreId, StoreState, TokenKind, TokenName};
 use tokio::time::timeout_at;
 
 use super::Worker;
@@ -18,10 +18,13 @@ pub(super) const FIRST: Duration = Duration::from_millis(500);
 pub(super) const LAST: Duration = Duration::from_secs(30);
 
 impl Worker {
-    /// Reads back every intent whose outcome is open, oldest first, and completes or undoes it.
-    /// Stops at the first that the store still does not answer.
+    /// Reads back every intent whose outcome is open, oldest first, and completes or undoes it. One
+    /// whose store is known not to answer is left for when it does: the store says so by itself.
     pub(super) async fn settle(&mut self) {
         for transaction in self.journal.unsettled.clone() {
+            if !self.answers(&transaction) {
+                continue;
+            }
             match self.settle_one(&transaction).await {
                 Ok(()) => {}
                 Err(error) => {
@@ -30,6 +33,14 @@ impl Worker {
                 }
             }
         }
+    }
+
+    fn answers(&self, transaction: &Transaction) -> bool {
+        let items = transaction.puts.iter().map(|(item, _)| item);
+        items.chain(&transaction.deletes).all(|item| {
+            let store = self.stores.get(item.store);
+            store.is_ok_and(|store| store.status().state == StoreState::Ready)
+        })
     }
 
     async fn settle_one(&mut self, transaction: &Transaction) -> Result<(), Error> {
@@ -65,6 +76,8 @@ impl Worker {
             let found = found.map(|value| self.index().salt.fingerprint(&value));
             match (found == Some(*intended), item.refresh) {
                 (true, _) => {}
+                // The old name still has both: it stays.
+                (false, true) if renames(transaction) => return Ok(None),
                 (false, true) => lost_refresh = Some(item.name.clone()),
                 (false, false) => return Ok(None),
             }
@@ -180,6 +193,11 @@ impl Worker {
             },
         }
     }
+}
+
+fn renames(transaction: &Transaction) -> bool {
+    let mut changes = transaction.changes.iter();
+    changes.any(|change| matches!(change, Change::Rename { .. }))
 }
 
 fn item(store: StoreId, key: &Key, part: Part) -> Item {

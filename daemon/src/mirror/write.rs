@@ -60,16 +60,31 @@ pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, Write
             path: directory.to_owned(),
             source,
         })?;
+    // Written and durable first, so that only renames stand between the look and the end.
+    let stored = prepare(&stored_path(home), new.stored.as_ref())?;
+    let token = prepare(
+        &home.token_path,
+        new.token.as_ref().and_then(Option::as_ref),
+    )?;
     if stamps(home) != *seen {
         return Err(WriteError::Moved);
     }
-    if let Some(content) = &new.stored {
-        replace(&stored_path(home), content)?;
+    if let Some(stored) = stored {
+        stored.put_in_place()?;
     }
-    match &new.token {
-        Some(Some(content)) => replace(&home.token_path, content)?,
-        Some(None) => remove(&home.token_path)?,
-        None => {}
+    if let Some(token) = token {
+        if stamps(home).token != seen.token {
+            return Err(WriteError::Moved);
+        }
+        token.put_in_place()?;
+    } else if matches!(new.token, Some(None)) {
+        remove(&home.token_path)?;
+    }
+    if let Ok(directory) = File::open(directory)
+        && let Err(error) = directory.sync_data()
+    {
+        // What was written is there; only a crash of the machine could take it back.
+        tracing::warn!(%error, "a directory cannot be flushed");
     }
     Ok(stamps(home))
 }
@@ -93,30 +108,55 @@ pub fn sweep(home: &Home) {
     }
 }
 
-/// Whether a name is one that [`replace`] gives.
+/// Whether a name is one that [`prepare`] gives.
 fn is_temporary(name: &str) -> bool {
     name.strip_prefix(".hfd-").is_some_and(|number| {
         number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
     })
 }
 
-/// Replaces one file by a complete and durable one. A link is kept: what it leads to is replaced.
-fn replace(path: &Path, content: &[u8]) -> Result<(), WriteError> {
+/// A complete and durable file that waits to replace another one; removed if it does not come to
+/// that.
+struct Prepared {
+    temporary: PathBuf,
+    target: PathBuf,
+}
+
+/// Writes new content beside its target. A link is kept: what it leads to is replaced.
+fn prepare(
+    path: &Path,
+    content: Option<&Zeroizing<Vec<u8>>>,
+) -> Result<Option<Prepared>, WriteError> {
+    let Some(content) = content else {
+        return Ok(None);
+    };
     let target = resolve(path)?;
-    let failed = |source| WriteError::Io {
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let prepared = Prepared {
+        temporary: directory.join(format!(".hfd-{:016x}", unique())),
+        target,
+    };
+    write_new(&prepared.temporary, &prepared.target, content).map_err(|source| WriteError::Io {
         path: path.to_owned(),
         source,
-    };
-    let directory = target.parent().unwrap_or(Path::new("/"));
-    let temporary = directory.join(format!(".hfd-{:016x}", unique()));
-    let written = write_new(&temporary, &target, content)
-        .and_then(|()| std::fs::rename(&temporary, &target))
-        .and_then(|()| File::open(directory)?.sync_data());
-    written.map_err(|source| {
-        // Only ours, if it is still there; the file itself is the old one.
-        drop(std::fs::remove_file(&temporary));
-        failed(source)
-    })
+    })?;
+    Ok(Some(prepared))
+}
+
+impl Prepared {
+    fn put_in_place(self) -> Result<(), WriteError> {
+        std::fs::rename(&self.temporary, &self.target).map_err(|source| WriteError::Io {
+            path: self.target.clone(),
+            source,
+        })
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        // After the rename there is none of that name.
+        drop(std::fs::remove_file(&self.temporary));
+    }
 }
 
 fn write_new(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
