@@ -317,7 +317,7 @@ impl Worker {
                 request.endpoint.clone().unwrap_or_default(),
                 kind,
                 self.store_for(kept),
-                self.index().salt.fingerprint(&request.token),
+                access,
             )
         }
     }
