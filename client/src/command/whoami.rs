@@ -34,10 +34,10 @@ pub(crate) fn ask(name: Option<TokenName>, context: &Context) -> Result<WhoamiRe
         _ => None,
     };
     let request = match from_env {
-        // A token of the environment belongs to the Hub of the environment.
+        // A token of the environment belongs to the Hub of the environment, unless the daemon knows it.
         Some(token) => Whoami {
             token: Some(token),
-            endpoint: Some(endpoint.unwrap_or_default()),
+            endpoint,
             network: network::of(env)?,
             ..Whoami::default()
         },

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use hfd_proto::{Error, Kind, Token, Whoami, WhoamiReply};
+use hfd_proto::{Endpoint, Error, Kind, Token, Whoami, WhoamiReply};
 
 use crate::daemon::Daemon;
 use crate::request::token;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<WhoamiReply, Error> {
-    let (value, name, endpoint) = match request.token {
-        // The caller's own value: it says itself where that belongs.
+    let (value, name, own) = match request.token {
+        // The caller's own value. If it is a stored one (`hfd exec` hands them out), its Hub is known
+        // whatever the environment says; otherwise the caller says where it belongs.
         Some(value) if request.name.is_none() => {
-            (value, None, request.endpoint.unwrap_or_default())
+            let index = Arc::clone(&daemon.snapshot().index);
+            let name = index.name_of(index.salt.fingerprint(&value), None);
+            let own = name.and_then(|name| index.tokens.get(name));
+            let own = own.map(|record| record.endpoint.clone());
+            (value, name.cloned(), own)
         }
         _ => {
             let wanted = Token {
@@ -20,17 +25,10 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
                 min_ttl: None,
             };
             let stored = token::answer(daemon, wanted).await?;
-            let asked = request.endpoint.unwrap_or_else(|| stored.endpoint.clone());
-            if !daemon.config.same_endpoint(&stored.endpoint, &asked) {
-                return Err(Error::new(
-                    Kind::Refused,
-                    format!("this token belongs to {}, not to {asked}", stored.endpoint),
-                )
-                .hint("unset HF_ENDPOINT, or log in there with --endpoint"));
-            }
-            (stored.token, stored.name, asked)
+            (stored.token, stored.name, Some(stored.endpoint))
         }
     };
+    let endpoint = destination(daemon, own, request.endpoint)?;
     let identity = daemon
         .hub
         .whoami(&endpoint, &value, &request.network)
@@ -44,4 +42,20 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
     };
     daemon.engine.learn(reply.clone());
     Ok(reply)
+}
+
+/// Where a token is sent: to its own Hub, or to the one asked for if that is the same.
+fn destination(
+    daemon: &Daemon,
+    own: Option<Endpoint>,
+    asked: Option<Endpoint>,
+) -> Result<Endpoint, Error> {
+    match (own, asked) {
+        (Some(own), Some(asked)) if !daemon.config.same_endpoint(&own, &asked) => Err(Error::new(
+            Kind::Refused,
+            format!("this token belongs to {own}, not to {asked}"),
+        )
+        .hint("unset HF_ENDPOINT, or log in there with --endpoint")),
+        (own, asked) => Ok(asked.or(own).unwrap_or_default()),
+    }
 }

@@ -45,6 +45,12 @@ fn another_endpoint_during_whoami() {
         .env("HF_ENDPOINT", elsewhere.endpoint())
         .end();
     fault.answers("whoami NAME", named);
+    // In `hfd exec -- sh` the stored token is the environment's: it is still the stored one.
+    let there = format!("HF_ENDPOINT={}", elsewhere.endpoint());
+    let in_exec = sandbox
+        .hfd(["exec", "--", "env", &there, "hfd", "whoami"])
+        .end();
+    fault.answers("whoami in exec", in_exec);
     assert_eq!(elsewhere.seen(), [], "nothing was sent there");
     sandbox.hfd(["whoami"]).ok().shows("alice");
 }
