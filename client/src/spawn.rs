@@ -82,7 +82,7 @@ impl Spawner {
             .spawn()
             .map_err(|error| self.cannot_start(&error))?;
         let line = read_ready_line(child.stdout.take(), Instant::now() + READY);
-        reap(&mut child, line.is_ok());
+        reap(&mut child);
         let log = place.log();
         let hint = "`hfd service logs` tells more, `hfdd` in the foreground shows it as it happens";
         match line {
@@ -125,12 +125,11 @@ fn is_passed_on(name: &OsStr) -> bool {
         || name.to_str().is_some_and(|name| name.starts_with("LC_"))
 }
 
-/// Ends what would not end, and takes its status, so that no zombie stays.
-fn reap(child: &mut Child, answered: bool) {
-    if !answered {
-        // It is too late for it; the error was found already.
-        let _ = child.kill();
-    }
+/// Ends what has not ended, and takes its status, so that no zombie stays. The daemon that said that
+/// it is ready is no child of ours; what started it has ended before.
+fn reap(child: &mut Child) {
+    // Where it has ended already there is nothing to kill.
+    let _ = child.kill();
     let _ = child.wait();
 }
 

@@ -32,7 +32,7 @@ fn a_lookup_is_one_line_there_and_one_line_back() {
     assert_eq!(document, token("hf_value")["ok"]);
     assert_eq!(
         daemon.requests()[1],
-        json!({ "kind": "token", "name": "work", "min_ttl": 120 })
+        json!({ "kind": "token", "name": "work", "home": home, "min_ttl": 120 })
     );
 }
 

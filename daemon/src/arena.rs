@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hfd_proto::Secret;
@@ -54,7 +55,7 @@ impl<K: Eq + Hash + Clone> Arena<K> {
     /// Takes the region and locks it, best effort.
     pub fn new() -> Self {
         let region = MmapMut::map_anon(SIZE).ok();
-        let locked = region.as_ref().is_some_and(|region| region.lock().is_ok());
+        let locked = region.as_ref().is_some_and(|region| lock(region).is_ok());
         if let Some(region) = &region {
             keep_out_of_dumps(region);
         }
@@ -120,6 +121,28 @@ impl<K> fmt::Debug for Arena<K> {
             .field("locked", &self.locked)
             .finish_non_exhaustive()
     }
+}
+
+/// Keeps the region out of swap, each page from when it is first used: few people have a thousand
+/// tokens.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // mlock2(2)
+fn lock(region: &MmapMut) -> io::Result<()> {
+    // SAFETY: the range is the region's own, and locking changes nothing of what it holds.
+    let locked = unsafe {
+        rustix::mm::mlock_with(
+            region.as_ptr().cast_mut().cast(),
+            region.len(),
+            rustix::mm::MlockFlags::ONFAULT,
+        )
+    };
+    // Linux before 4.4 has no such call.
+    locked.map_err(io::Error::from).or_else(|_| region.lock())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn lock(region: &MmapMut) -> io::Result<()> {
+    region.lock()
 }
 
 #[cfg(target_os = "linux")]

@@ -10,7 +10,7 @@ use interprocess::local_socket::traits::StreamCommon as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize;
 
 use crate::daemon::Daemon;
@@ -32,6 +32,7 @@ pub async fn serve(daemon: Arc<Daemon>, stream: Stream, place: Option<OwnedSemap
         stream,
         frames: Frames::new(),
         out: Vec::new(),
+        begun: Some(Instant::now()),
     };
     let outcome = match connection.admit(place.is_some()) {
         Ok(()) => connection.converse(&daemon).await,
@@ -46,6 +47,8 @@ struct Connection {
     stream: Stream,
     frames: Frames,
     out: Vec<u8>,
+    /// When the line that is not whole yet began to arrive; that is the start for the first one.
+    begun: Option<Instant>,
 }
 
 /// What a line asks of the connection beyond a reply.
@@ -85,27 +88,32 @@ impl Connection {
         };
         encode(&hello, &mut self.out);
         self.flush().await?;
-        let mut first = true;
         loop {
+            let working = daemon.work();
             match self.answer_lines(daemon).await? {
                 Next::Continue => {}
-                Next::Watch => return self.watch(daemon).await,
+                Next::Watch => {
+                    drop(working);
+                    return self.watch(daemon).await;
+                }
             }
             self.flush().await?;
-            if !self.read(first).await? {
+            drop(working);
+            if !self.read().await? {
                 return Ok(());
             }
-            first = false;
         }
     }
 
     /// Reads more; false at the end of the stream.
-    async fn read(&mut self, first: bool) -> io::Result<bool> {
+    async fn read(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 8192];
-        let limited = first || self.frames.pending() > 0;
+        if self.begun.is_none() && self.frames.pending() > 0 {
+            self.begun = Some(Instant::now());
+        }
         let read = self.stream.read(&mut chunk);
-        let length = match limited {
-            true => match timeout(LINE, read).await {
+        let length = match self.begun {
+            Some(begun) => match timeout_at(begun + LINE, read).await {
                 Ok(length) => length?,
                 Err(_) => {
                     let slow = Error::new(Kind::TimedOut, "the request was not finished in time");
@@ -113,7 +121,7 @@ impl Connection {
                     return Ok(false);
                 }
             },
-            false => read.await?,
+            None => read.await?,
         };
         let pushed = self.frames.push(&chunk[..length]);
         // The slice at once: an array is wiped byte by byte, most of them never written.
@@ -131,13 +139,11 @@ impl Connection {
             let Some(line) = self.frames.next_line() else {
                 return Ok(Next::Continue);
             };
+            self.begun = None;
             match parse(line) {
                 Err(error) => encode(&Reply::<()>::Err(error), &mut self.out),
                 Ok(Message::Watch(_)) => return Ok(Next::Watch),
-                Ok(message) => {
-                    let _working = daemon.work();
-                    request::answer(daemon, message, &mut self.out).await;
-                }
+                Ok(message) => request::answer(daemon, message, &mut self.out).await,
             }
             if self.out.len() > GATHER {
                 self.flush().await?;

@@ -2,21 +2,23 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
-use hfd_proto::Event;
+use hfd_core::model::Record;
+use hfd_proto::{Error, Event, Secret, TokenName};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::hub::Hub;
+use crate::mirror::Guests;
 use crate::snapshot::Snapshot;
 use crate::stores::Stores;
 use crate::values::Values;
 
 /// Events that a slow watcher may lag behind before it is told so.
-pub(crate) const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 64;
 
 /// The parts of the running daemon.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Daemon {
     pub stores: Arc<Stores>,
     /// Values of access tokens.
     pub values: Arc<Values>,
+    /// For looking into homes that are no mirrors.
+    pub guests: Guests,
     /// The last published state.
     pub state: watch::Receiver<Arc<Snapshot>>,
     /// The owner of all state.
@@ -41,10 +45,14 @@ pub struct Daemon {
     pub started: Instant,
     /// The service manager that runs it, if one does.
     pub service: Option<String>,
-    /// Requests being answered.
+    /// Connections on which requests are being answered.
     pub busy: AtomicUsize,
+    /// Whether it leaves as soon as what is under way is answered, and takes nothing new.
+    pub retiring: AtomicBool,
+    /// Told after work that leaves memory to be given back.
+    pub untidy: Notify,
     /// Told to end the daemon.
-    pub leave: Notify,
+    pub leave: Arc<Notify>,
 }
 
 impl Daemon {
@@ -53,14 +61,31 @@ impl Daemon {
         Arc::clone(&self.state.borrow())
     }
 
-    /// Counts a request for as long as the guard lives.
+    /// The access token of a record. One that another program has changed in the keychain is taken
+    /// into the index.
+    pub(crate) async fn value(&self, name: &TokenName, record: &Record) -> Result<Secret, Error> {
+        let (value, print) = self.values.of(name, record).await?;
+        if print != record.access {
+            self.engine.replaced(name.clone(), record.access, print);
+        }
+        Ok(value)
+    }
+
+    /// Waits until every request that has arrived is answered.
+    pub(crate) async fn answered(&self) {
+        while self.busy.load(Ordering::Relaxed) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Counts a connection that answers, for as long as the guard lives.
     pub(crate) fn work(&self) -> Working<'_> {
         self.busy.fetch_add(1, Ordering::Relaxed);
         Working(&self.busy)
     }
 }
 
-/// A request is being answered.
+/// Requests of one connection are being answered.
 #[derive(Debug)]
 pub(crate) struct Working<'a>(&'a AtomicUsize);
 

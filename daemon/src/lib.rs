@@ -12,6 +12,7 @@ pub mod journal;
 pub mod listen;
 pub mod lock;
 pub mod log;
+pub mod memory;
 pub mod mirror;
 pub mod process;
 pub mod request;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,18 +16,29 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::connection;
 use crate::daemon::Daemon;
 use crate::lock::Lock;
+use crate::{memory, process};
 
 /// Connections at a time. Each costs a descriptor and a few KiB; a thousand clients at once are
 /// served, a client that leaks connections is stopped.
 const CONNECTIONS: usize = 2048;
 
+/// Descriptors for everything else: mirrors, stores, the Hub.
+const OWN_FILES: usize = 64;
+
 /// How often lock and socket are looked at. A timer of tokio's costs about three wake-ups each time,
 /// and a client that finds the socket gone has the daemon look at once (SIGHUP), so seldom is enough.
 const LOOK: Duration = Duration::from_secs(120);
+
+/// How long after the last work memory is given back: what comes in a burst is over by then.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// So many connections at a time leave behind memory that is worth giving back.
+const CROWD: usize = 64;
 
 /// The bound socket, whose file is removed only if it is still ours.
 pub struct Socket {
@@ -97,7 +109,7 @@ impl Socket {
     }
 
     /// Binds anew where the socket file is gone, so that clients find the daemon again.
-    fn mend(&mut self, place: &Place, lock: &mut Lock) -> Result<bool, Error> {
+    fn mend(&mut self, place: &Place, lock: &Lock) -> Result<bool, Error> {
         if self.is_there() {
             return Ok(false);
         }
@@ -126,7 +138,7 @@ impl std::fmt::Debug for Socket {
 }
 
 /// Writes into the lock where the daemon listens.
-pub fn announce(lock: &mut Lock, socket: &Path) -> Result<(), Error> {
+pub fn announce(lock: &Lock, socket: &Path) -> Result<(), Error> {
     lock.announce(socket)
         .map_err(|error| Error::new(Kind::Other, format!("cannot write the lock file: {error}")))
 }
@@ -168,16 +180,22 @@ pub async fn serve(
     mut socket: Socket,
     mut signals: Signals,
     place: Place,
-    lock: &mut Lock,
+    lock: &Lock,
     moved: watch::Sender<PathBuf>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = process::files().saturating_sub(OWN_FILES).min(CONNECTIONS);
+    let places = Arc::new(Semaphore::new(connections));
     let mut look = tokio::time::interval(LOOK);
+    let mut quiet = pin!(tokio::time::sleep(QUIET));
+    let mut untidy = true;
     loop {
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
                 Ok(stream) => {
                     let place = Arc::clone(&places).try_acquire_owned().ok();
+                    if connections - places.available_permits() > CROWD {
+                        daemon.untidy.notify_one();
+                    }
                     tokio::spawn(connection::serve(Arc::clone(&daemon), stream, place));
                 }
                 Err(error) => {
@@ -186,14 +204,22 @@ pub async fn serve(
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             },
-            _ = look.tick() => {
-                if !lock.holds() {
-                    tracing::warn!("the lock file is gone; another daemon may take over");
-                    break;
-                }
-                mend(&mut socket, &place, lock, &moved);
+            _ = look.tick() => match lock.holds() {
+                true => mend(&mut socket, &place, lock, &moved),
+                false => break lock_is_gone(),
+            },
+            () = daemon.untidy.notified() => {
+                quiet.as_mut().reset(Instant::now() + QUIET);
+                untidy = true;
             }
-            _ = signals.hangup.recv() => mend(&mut socket, &place, lock, &moved),
+            () = &mut quiet, if untidy => {
+                untidy = false;
+                memory::give_back();
+            }
+            _ = signals.hangup.recv() => match lock.holds() {
+                true => mend(&mut socket, &place, lock, &moved),
+                false => break lock_is_gone(),
+            },
             _ = signals.terminate.recv() => break,
             _ = signals.interrupt.recv() => break,
             () = daemon.leave.notified() => break,
@@ -202,7 +228,11 @@ pub async fn serve(
     socket.remove();
 }
 
-fn mend(socket: &mut Socket, place: &Place, lock: &mut Lock, moved: &watch::Sender<PathBuf>) {
+fn lock_is_gone() {
+    tracing::warn!("the lock file is gone; another daemon may take over");
+}
+
+fn mend(socket: &mut Socket, place: &Place, lock: &Lock, moved: &watch::Sender<PathBuf>) {
     match socket.mend(place, lock) {
         Ok(true) => drop(moved.send_replace(socket.path.clone())),
         Ok(false) => {}

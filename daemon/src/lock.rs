@@ -51,11 +51,12 @@ impl Lock {
     }
 
     /// Writes down who holds the lock and where it listens.
-    pub fn announce(&mut self, socket: &Path) -> io::Result<()> {
+    pub fn announce(&self, socket: &Path) -> io::Result<()> {
         let content = serde_json::to_vec(&LockFile::of_this_process(socket.to_owned()))?;
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(&content)
+        let mut file = &self.file;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&content)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What the process does to itself before anything else: it leaves its parent, and keeps its
 //! memory to itself.
 
-#![allow(unsafe_code)] // one call, below
+#![allow(unsafe_code)] // fork(2) and close_range(2)
 
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::process::{Command, Stdio};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
@@ -52,27 +52,48 @@ fn raise_files() -> rustix::io::Result<()> {
     }
 }
 
-/// Starts this program again as a daemon: a session of its own, no parent, nothing inherited but
-/// standard output, on which it says when it is ready. The caller then exits.
-pub fn detach() -> io::Result<()> {
-    // Refused to the leader of a group, which this is when a shell runs it by hand: the daemon then
-    // stays in that session, and lives on as any background job does.
-    let _ = rustix::process::setsid();
-    close_on_exec();
-    Command::new(std::env::current_exe()?)
-        .current_dir("/")
-        .args(["--log", "file"])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map(drop)
+/// How many files may be open.
+pub fn files() -> usize {
+    let files = rustix::process::getrlimit(Resource::Nofile).current;
+    files.map_or(usize::MAX, |files| files.try_into().unwrap_or(usize::MAX))
 }
 
-/// Marks every descriptor but the standard three: what the caller's shell or editor left open is
-/// not for the daemon.
-fn close_on_exec() {
-    // SAFETY: with CLOSE_RANGE_CLOEXEC no descriptor is closed now; each stays valid for its owner
-    // until the program is replaced. Linux before 5.11 refuses, and what Rust opened is marked
-    // anyway.
-    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) };
+/// The two that [`detach`] makes of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Has nothing left to do.
+    Parent,
+    /// The daemon: a session of its own, no parent, nothing inherited but standard output, on which
+    /// it says when it is ready.
+    Daemon,
+}
+
+/// Forks. To be called before there is a second thread or an open file; a fork costs a tenth of
+/// what starting the program again does, which somebody waits for.
+pub fn detach() -> io::Result<Side> {
+    // SAFETY: this is the only thread, so the child may do whatever the parent may.
+    match unsafe { libc::fork() } {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => {}
+        _ => return Ok(Side::Parent),
+    }
+    rustix::process::setsid()?;
+    rustix::process::chdir("/")?;
+    // What the caller's shell or editor left open is not for the daemon.
+    // SAFETY: this process has opened nothing yet, so nothing here owns one of them. Linux before
+    // 5.9 refuses; Rust marks what it opens, and most others do.
+    let _ = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    let null = null()?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stderr(&null)?;
+    Ok(Side::Daemon)
+}
+
+/// Lets go of standard output: whoever reads it to its end would wait as long as the daemon runs.
+pub fn leave_stdout() -> io::Result<()> {
+    Ok(rustix::stdio::dup2_stdout(null()?)?)
+}
+
+fn null() -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open("/dev/null")
 }

@@ -44,7 +44,7 @@ impl MirrorNow {
         let current = match self.local {
             true => stamps(home),
             // Where the file system does not answer, nothing new can be read either.
-            false => self.disk.run(stamps).await.unwrap_or(known),
+            false => self.disk.run(None, stamps).await.unwrap_or(known),
         };
         current == known
     }
@@ -75,9 +75,9 @@ impl Snapshot {
             let mirror = self.index.mirrors.get(home)?;
             Some(MirrorStatus {
                 dir: home.token_path.parent()?.to_owned(),
-                mode: mirror.mode,
+                mode: mirror.mode.into(),
                 active: mirror.active.clone(),
-                state: now.state,
+                state: now.state.into(),
                 detail: now.detail.clone(),
             })
         });

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
@@ -13,13 +13,15 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS};
-use crate::engine::Engine;
+use crate::engine::{Engine, Parts};
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::listen::{self, Signals, Socket};
 use crate::lock::Lock;
 use crate::log::{self, Destination};
-use crate::process;
+use crate::memory;
+use crate::mirror::Guests;
+use crate::process::{self, Side};
 use crate::snapshot::Snapshot;
 use crate::stores::Stores;
 use crate::values::Values;
@@ -27,10 +29,9 @@ use crate::values::Values;
 const USAGE: &str = "\
 hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
 
-Usage: hfdd [--detach] [--log stderr|file]
+Usage: hfdd [--detach]
 
-  --detach   start in the background; the ready line comes when it accepts connections
-  --log      where messages go (stderr; with --detach: hfdd.log in the state directory)
+  --detach   run in the background, and log to hfdd.log in the state directory
   --version  print the version
 
 It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {\"err\":…}.
@@ -42,22 +43,22 @@ const OTHER: Duration = Duration::from_secs(5);
 /// What a leaving daemon gives a change that is under way: as long as the change itself may take.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
 
+/// What it gives the replies of what is done.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
 /// The whole program.
 pub fn main() -> ExitCode {
     let outcome = match arguments() {
-        Ok(Order::Print(text)) => {
-            return print(text.as_bytes());
-        }
-        Ok(Order::Detach) => {
-            return match process::detach() {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    let message = format!("hfdd cannot start itself again: {error}");
-                    failed(&Error::new(Kind::DaemonUnreachable, message))
-                }
-            };
-        }
-        Ok(Order::Serve(log_to_file)) => serve(log_to_file),
+        Ok(Order::Print(text)) => return print(text.as_bytes()),
+        Ok(Order::Serve) => serve(false),
+        Ok(Order::Detach) => match process::detach() {
+            Ok(Side::Parent) => return ExitCode::SUCCESS,
+            Ok(Side::Daemon) => serve(true),
+            Err(error) => {
+                let message = format!("hfdd cannot leave its terminal: {error}");
+                Err(Error::new(Kind::DaemonUnreachable, message))
+            }
+        },
         Err(error) => Err(error),
     };
     match outcome {
@@ -67,22 +68,16 @@ pub fn main() -> ExitCode {
 }
 
 enum Order {
-    Serve(bool),
+    Serve,
     Detach,
     Print(String),
 }
 
 fn arguments() -> Result<Order, Error> {
-    let mut order = Order::Serve(false);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
+    let mut order = Order::Serve;
+    for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--detach" => order = Order::Detach,
-            "--log" => match arguments.next().as_deref() {
-                Some("stderr") => order = Order::Serve(false),
-                Some("file") => order = Order::Serve(true),
-                _ => return Err(usage("--log takes stderr or file")),
-            },
             "--version" | "-V" => return Ok(Order::Print(format!("hfdd {VERSION}\n"))),
             "--help" | "-h" => return Ok(Order::Print(USAGE.to_owned())),
             _ => return Err(usage("unknown argument")),
@@ -122,8 +117,9 @@ fn print(bytes: &[u8]) -> ExitCode {
     }
 }
 
-fn serve(log_to_file: bool) -> Result<(), Error> {
+fn serve(detached: bool) -> Result<(), Error> {
     let not_hardened = process::harden();
+    memory::share_heap();
     let env = |name: &str| std::env::var_os(name);
     let place = Place::new(env)?;
     let state = place.state_dir();
@@ -135,10 +131,9 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
     let Some(lock) = take_lock(&place)? else {
         return Ok(());
     };
-    let destination = match (log_to_file, Destination::usual(env, place.log())) {
-        (true, _) => Destination::File(place.log()),
-        (false, Destination::Journal) => Destination::Journal,
-        (false, _) => Destination::Stderr,
+    let destination = match detached {
+        true => Destination::File(place.log()),
+        false => Destination::of_stderr(env),
     };
     log::start(destination, level(&config)?)?;
     for (what, error) in not_hardened {
@@ -148,7 +143,7 @@ fn serve(log_to_file: bool) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Other, format!("cannot start: {error}")))?;
-    let outcome = runtime.block_on(run(place, config, lock));
+    let outcome = runtime.block_on(Box::pin(run(place, config, lock, detached)));
     // A thread that a file system holds is not waited for.
     runtime.shutdown_background();
     outcome
@@ -213,14 +208,15 @@ fn wake(pid: u32) -> bool {
     })
 }
 
-async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> {
+async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result<(), Error> {
     let signals = Signals::install()
         .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
     let state = place.state_dir();
     let journal = Journal::open(&state, new_salt()?)
         .map_err(|error| Error::new(Kind::Other, format!("cannot open the index: {error}")))?;
     let socket = Socket::bind(&place)?;
-    listen::announce(&mut lock, socket.path())?;
+    listen::announce(&lock, socket.path())?;
+    let lock = Arc::new(lock);
     let default = config.store.unwrap_or(StoreId::HERE[0]);
     let stores = Arc::new(Stores::new(default, state));
     let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
@@ -231,13 +227,17 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
     }));
     let (events, _) = broadcast::channel(EVENTS);
     let (moved, where_) = watch::channel::<PathBuf>(socket.path().to_owned());
-    let engine = Engine::start(
+    let leave = Arc::new(Notify::new());
+    let engine = Engine::start(Parts {
         journal,
-        Arc::clone(&stores),
-        Arc::clone(&values),
+        stores: Arc::clone(&stores),
+        values: Arc::clone(&values),
         publish,
-        events.clone(),
-    );
+        events: events.clone(),
+        lock: Some(Arc::clone(&lock)),
+        leave: Arc::clone(&leave),
+    })
+    .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
     let ready = Ready {
         pid: std::process::id(),
         socket: socket.path().to_owned(),
@@ -247,6 +247,7 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
         config,
         stores,
         values,
+        guests: Guests::default(),
         state: published,
         engine,
         events,
@@ -254,25 +255,24 @@ async fn run(place: Place, config: Config, mut lock: Lock) -> Result<(), Error> 
         started: Instant::now(),
         service: service(),
         busy: AtomicUsize::new(0),
-        leave: Notify::new(),
+        retiring: AtomicBool::new(false),
+        untidy: Notify::new(),
+        leave,
     });
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
-    listen::serve(
-        Arc::clone(&daemon),
-        socket,
-        signals,
-        place,
-        &mut lock,
-        moved,
-    )
-    .await;
+    if detached && let Err(error) = process::leave_stdout() {
+        tracing::warn!(%error, "standard output stays open");
+    }
+    listen::serve(Arc::clone(&daemon), socket, signals, place, &lock, moved).await;
     if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
         .await
         .is_err()
     {
         tracing::warn!("a change is cut off; it is settled at the next start");
     }
+    // What is answered is also sent.
+    drop(tokio::time::timeout(LAST_REPLIES, daemon.answered()).await);
     tracing::info!("left");
     Ok(())
 }

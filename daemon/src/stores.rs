@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use hfd_proto::{Error, Kind, StoreId};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::store::{Backend, Store, file_in};
@@ -16,18 +17,22 @@ pub struct Stores {
     directory: PathBuf,
     /// Those of this platform.
     open: BTreeMap<StoreId, OnceLock<Store>>,
+    /// What the stores run on, whoever opens one.
+    runtime: Handle,
     /// Told whenever the state of a store that is in use changes.
     changed: std::sync::Arc<Notify>,
 }
 
 impl Stores {
-    /// Stores of which none is open yet; those that are files lie in `directory`.
+    /// Stores of which none is open yet; those that are files lie in `directory`. They run on the
+    /// runtime that this is called on.
     pub fn new(default: StoreId, directory: PathBuf) -> Self {
         let here = StoreId::HERE.iter();
         Self {
             default,
             directory,
             open: here.map(|id| (*id, OnceLock::new())).collect(),
+            runtime: Handle::current(),
             changed: std::sync::Arc::default(),
         }
     }
@@ -47,6 +52,7 @@ impl Stores {
             return Ok(open);
         }
         let backend = Backend::open(id, &self.directory).ok_or_else(|| not_here(id))?;
+        let _entered = self.runtime.enter();
         Ok(store.get_or_init(|| self.watched(Store::spawn(backend))))
     }
 

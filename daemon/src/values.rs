@@ -1,9 +1,9 @@
 //! Where the value of a token is found: in locked memory, else in its store.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use hfd_core::model::{Fingerprint, Record, Salt};
+use hfd_core::model::{Fingerprint, Index, Record, Salt};
 use hfd_proto::{Error, Kind, Secret, TokenName};
 
 use crate::arena::Arena;
@@ -54,22 +54,35 @@ impl Values {
         self.arena.locked()
     }
 
-    /// The access token of a record: from memory, else from its store.
-    pub async fn of(&self, name: &TokenName, record: &Record) -> Result<Secret, Error> {
+    /// The access token of a record, from memory, else from its store, and its fingerprint. The
+    /// store is the truth for values: it is not the record's where another program changed the item.
+    pub async fn of(
+        &self,
+        name: &TokenName,
+        record: &Record,
+    ) -> Result<(Secret, Fingerprint), Error> {
         if let Some(value) = self.cached(record.access) {
-            return Ok(value);
+            return Ok((value, record.access));
         }
         let value = self.stored(name, record, Part::Access).await?;
-        // The store is the truth for values: another program may have changed the item.
         let print = self.salt.fingerprint(&value);
-        if print != record.access {
-            tracing::warn!(
-                ?name,
-                "the keychain holds another value than the index knows of"
-            );
-        }
         self.learn(print, &value);
-        Ok(value)
+        Ok((value, print))
+    }
+
+    /// Forgets the values that no token has any more.
+    pub fn keep(&self, index: &Index) {
+        let mut masked = lock(&self.masked);
+        if masked.len() > index.tokens.len() {
+            let current: HashSet<_> = index.tokens.values().map(|record| record.access).collect();
+            masked.retain(|print, _| {
+                let keep = current.contains(print);
+                if !keep {
+                    self.arena.remove(print);
+                }
+                keep
+            });
+        }
     }
 
     /// One item of a record, asked of its store.

@@ -12,6 +12,7 @@ mod name;
 mod place;
 mod secret;
 mod store;
+mod word;
 
 pub use connection::Connection;
 pub use error::{Error, Kind};
@@ -21,6 +22,7 @@ pub use name::{Endpoint, InvalidEndpoint, InvalidName, TokenName, escape};
 pub use place::{LockFile, Place, private_dir, wait_unlocked};
 pub use secret::{InvalidSecret, MAX_SECRET, Secret};
 pub use store::StoreId;
+pub use word::Word;
 
 /// The protocol versions that this build speaks. A new one is added beside the old; it is chosen
 /// by the client from what the hello offers.

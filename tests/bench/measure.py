@@ -132,7 +132,7 @@ def flushes():
 
 
 def memory_after_the_hub(session, daemon):
-    """Asks a Hub over TLS with the system's certificates and one more."""
+    """Asks a Hub over TLS with the system's certificates and one more: memory at once, and soon."""
     certificate, bundle = session.root / "certificate", session.root / "bundle"
     hub = session.start(session.bin / "bench-hub", certificate, VALUE, stdout=-1)
     endpoint = hub.stdout.readline().strip()
@@ -143,7 +143,7 @@ def memory_after_the_hub(session, daemon):
     session.hfd("whoami", "hub")
     for name in ("HF_ENDPOINT", "SSL_CERT_FILE"):
         del session.environment[name]
-    return daemon.memory()
+    return daemon.memory(), daemon.quiet_memory()
 
 
 class Idle:
@@ -155,7 +155,7 @@ class Idle:
         self.session.login("work", VALUE)
         self.session.hfd("token")
         self.session.hfd("status")
-        self.memory = self.daemon.memory()
+        self.memory = self.daemon.quiet_memory()
         self.since, self.before = time.monotonic(), self.daemon.switches()
 
     def wake_ups_per_minute(self, seconds):

@@ -137,6 +137,11 @@ class Daemon:
     def end(self):
         end(self.child)
 
+    def quiet_memory(self):
+        """Its memory after it has given back what the last work left (daemon/src/memory.rs)."""
+        time.sleep(3)
+        return self.memory()
+
     def memory(self):
         """Resident and anonymous memory in KiB (proc_pid_status(5))."""
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()

@@ -168,6 +168,11 @@ impl Sandbox {
         self.root().join("run")
     }
 
+    /// Where hfd keeps its index.
+    pub fn state_dir(&self) -> PathBuf {
+        self.home().join(".local/state/hfd")
+    }
+
     /// Where Hugging Face tools look by default.
     pub fn hf_home(&self) -> PathBuf {
         self.home().join(".cache/huggingface")

@@ -59,7 +59,7 @@ impl Tokens<'_> {
             known(&entry.user),
             known(&entry.role),
             known(&entry.masked),
-            entry.store.as_str().to_owned(),
+            escape(entry.store.as_str()),
             expires.unwrap_or_default(),
             endpoint.unwrap_or_default().to_owned(),
         ]

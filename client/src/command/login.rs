@@ -167,7 +167,7 @@ impl Answer for LoggedIn<'_> {
             true => " and is the active token",
             false => "",
         };
-        let store = reply.store.as_str();
+        let store = escape(reply.store.as_str());
         page.line(&format!("{name}{role} rests in {store}{active}{replaced}."));
     }
 }
@@ -183,7 +183,7 @@ mod tests {
             user: Some("alice".to_owned()),
             role: Some("write".to_owned()),
             endpoint: Endpoint::default(),
-            store: StoreId::SecretService,
+            store: StoreId::SecretService.into(),
             active: true,
             replaced: false,
             pending: Vec::new(),
@@ -201,7 +201,7 @@ mod tests {
             user: Some("al\u{1b}[31m".to_owned()),
             role: None,
             endpoint: Endpoint::parse("https://hub.example").unwrap(),
-            store: StoreId::File,
+            store: StoreId::File.into(),
             active: false,
             replaced: true,
             ..reply()

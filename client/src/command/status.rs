@@ -2,7 +2,7 @@
 
 use hfd_proto::{
     DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status, StatusReply,
-    StoreState, StoreStatus, TokenName, escape,
+    StoreState, StoreStatus, TokenName, Word, escape,
 };
 use serde::Serialize;
 
@@ -39,7 +39,7 @@ pub(super) fn ask(context: &Context) -> Result<Option<StatusReply>, Error> {
 struct State<'a> {
     daemon: Option<&'a DaemonStatus>,
     store: Option<&'a StoreStatus>,
-    lock: Option<LockState>,
+    lock: Option<&'a Word<LockState>>,
     active: Option<&'a TokenName>,
     tokens: Option<usize>,
     mirrors: &'a [MirrorStatus],
@@ -54,7 +54,7 @@ impl<'a> State<'a> {
         Self {
             daemon: Some(&reply.daemon),
             store: Some(&reply.store),
-            lock: Some(reply.lock),
+            lock: Some(&reply.lock),
             active: reply.active.as_ref(),
             tokens: Some(reply.tokens),
             mirrors: &reply.mirrors,
@@ -113,37 +113,45 @@ impl State<'_> {
         );
         page.field("socket", &escape(&daemon.socket.to_string_lossy()));
         match self.lock {
-            Some(LockState::Session) => page.field("lock", &page.warn("hfd is locked")),
-            Some(LockState::Keychain) => page.field("lock", &page.warn("the keychain is locked")),
-            Some(LockState::None) | None => {}
+            Some(Word::Known(LockState::Session)) => {
+                page.field("lock", &page.warn("hfd is locked"));
+            }
+            Some(Word::Known(LockState::Keychain)) => {
+                page.field("lock", &page.warn("the keychain is locked"));
+            }
+            Some(Word::Unknown(word)) => page.field("lock", &page.warn(&escape(word))),
+            Some(Word::Known(LockState::None)) | None => {}
         }
     }
 }
 
 fn store_line(store: &StoreStatus, page: &Page) -> String {
-    let state = match store.state {
-        StoreState::Ready => "ready".to_owned(),
-        StoreState::Locked => page.warn("locked"),
-        StoreState::Unavailable => page.warn("unavailable"),
-        StoreState::Waiting => page.warn("does not answer"),
+    let state = match &store.state {
+        Word::Known(StoreState::Ready) => "ready".to_owned(),
+        Word::Known(StoreState::Locked) => page.warn("locked"),
+        Word::Known(StoreState::Unavailable) => page.warn("unavailable"),
+        Word::Known(StoreState::Waiting) => page.warn("does not answer"),
+        Word::Unknown(word) => page.warn(&escape(word)),
     };
     let detail = detail(store.detail.as_deref());
-    format!("{}, {state}{detail}", store.id.as_str())
+    format!("{}, {state}{detail}", escape(store.id.as_str()))
 }
 
 fn mirror_line(mirror: &MirrorStatus, page: &Page) -> String {
-    let mode = match mirror.mode {
-        Mode::Files => "all tokens",
-        Mode::ActiveOnly => "the active token only",
-        Mode::Off => "nothing",
+    let mode = match &mirror.mode {
+        Word::Known(Mode::Files) => "all tokens".to_owned(),
+        Word::Known(Mode::ActiveOnly) => "the active token only".to_owned(),
+        Word::Known(Mode::Off) => "nothing".to_owned(),
+        Word::Unknown(word) => escape(word),
     };
-    let state = match mirror.state {
-        MirrorState::InSync => "in sync".to_owned(),
-        MirrorState::Pending => page.warn("pending"),
-        MirrorState::Conflict => page.warn("in conflict"),
-        MirrorState::Unreadable => page.warn("unreadable"),
-        MirrorState::Absent => page.warn("absent"),
-        MirrorState::Waiting => page.warn("does not answer"),
+    let state = match &mirror.state {
+        Word::Known(MirrorState::InSync) => "in sync".to_owned(),
+        Word::Known(MirrorState::Pending) => page.warn("pending"),
+        Word::Known(MirrorState::Conflict) => page.warn("in conflict"),
+        Word::Known(MirrorState::Unreadable) => page.warn("unreadable"),
+        Word::Known(MirrorState::Absent) => page.warn("absent"),
+        Word::Known(MirrorState::Waiting) => page.warn("does not answer"),
+        Word::Unknown(word) => page.warn(&escape(word)),
     };
     let dir = escape(&mirror.dir.to_string_lossy());
     let active = match &mirror.active {
@@ -178,18 +186,18 @@ mod tests {
                 socket: "/run/hfdd.sock".into(),
             },
             store: StoreStatus {
-                id: StoreId::SecretService,
-                state: StoreState::Ready,
+                id: StoreId::SecretService.into(),
+                state: StoreState::Ready.into(),
                 detail: None,
             },
-            lock: LockState::None,
+            lock: LockState::None.into(),
             active: Some(TokenName::parse("work").unwrap()),
             tokens: 2,
             mirrors: vec![MirrorStatus {
                 dir: "/h/hf".into(),
-                mode: Mode::Files,
+                mode: Mode::Files.into(),
                 active: Some(TokenName::parse("work").unwrap()),
-                state: MirrorState::InSync,
+                state: MirrorState::InSync.into(),
                 detail: None,
             }],
             service: None,
@@ -214,9 +222,9 @@ mod tests {
     #[test]
     fn what_needs_attention_is_told_too() {
         let mut troubled = reply();
-        troubled.lock = LockState::Keychain;
-        troubled.store.state = StoreState::Locked;
-        troubled.mirrors[0].state = MirrorState::Unreadable;
+        troubled.lock = LockState::Keychain.into();
+        troubled.store.state = StoreState::Locked.into();
+        troubled.mirrors[0].state = MirrorState::Unreadable.into();
         troubled.mirrors[0].detail = Some("line 3: \u{1b}".to_owned());
         troubled.active = None;
         troubled.unsettled = 1;

@@ -57,9 +57,9 @@ mod tests {
             }],
             mirrors: vec![MirrorStatus {
                 dir: "/g".into(),
-                mode: Mode::Files,
+                mode: Mode::Files.into(),
                 active: None,
-                state: MirrorState::Unreadable,
+                state: MirrorState::Unreadable.into(),
                 detail: Some("stored_tokens does not parse".to_owned()),
             }],
         };

@@ -56,8 +56,8 @@ pub(crate) fn find(arguments: &Arguments, env: &Environment) -> Result<Found, Er
         return Ok(Found::InEnvironment(token));
     }
     let home = match arguments.name {
-        // A named token is the same in every home.
-        Some(_) => None,
+        // Where one that hfd does not know may have been added by another tool.
+        Some(_) => env.home().ok(),
         None => Some(env.home()?),
     };
     let request = Token {

@@ -1,5 +1,6 @@
 //! The one owner of index and mirrors. Changes come as jobs and are carried out one after the
-//! other; each is answered after its effect. Reads never come here.
+//! other, on a thread of their own because the index is flushed to a disk that may be slow; each is
+//! answered after its effect. Reads never come here.
 
 mod change;
 mod session;
@@ -13,18 +14,21 @@ pub(crate) use sync::{now, token_of};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use hfd_core::model::{Change, Index};
+use hfd_core::model::{Change, Fingerprint, Index};
 use hfd_proto::{
     Error, Event, Home, Kind, Login, LoginReply, Logout, LogoutReply, Mode, Rename, RenameReply,
-    Switch, SwitchReply, SyncReply, WhoamiReply,
+    Switch, SwitchReply, SyncReply, TokenName, WhoamiReply,
 };
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::runtime;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::hub::Identity;
 use crate::journal::Journal;
+use crate::lock::Lock;
 use crate::snapshot::{MirrorNow, Snapshot};
 use crate::stores::Stores;
 use crate::values::Values;
@@ -35,6 +39,10 @@ const DEADLINE: Duration = Duration::from_millis(4600);
 
 /// Jobs that may wait. Beyond it clients wait at the socket instead.
 const QUEUE: usize = 64;
+
+/// What an asker waits at most. It is more than a job may take: only a disk that does not answer, and
+/// holds the engine's thread with it, exceeds that.
+const PATIENCE: Duration = Duration::from_millis(4800);
 
 /// A reply channel.
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -47,14 +55,37 @@ enum Job {
     Switch(Switch, Answer<SwitchReply>),
     Rename(Rename, Answer<RenameReply>),
     Sync(Option<Home>, Answer<SyncReply>),
+    Notice(Option<Home>),
     Learn(WhoamiReply),
+    Replaced(TokenName, [Fingerprint; 2]),
     Rest(Answer<()>),
+}
+
+/// What the engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The index on disk.
+    pub journal: Journal,
+    /// The stores.
+    pub stores: Arc<Stores>,
+    /// Values of access tokens.
+    pub values: Arc<Values>,
+    /// Receives every new state.
+    pub publish: watch::Sender<Arc<Snapshot>>,
+    /// Receives every event.
+    pub events: broadcast::Sender<Event>,
+    /// What makes this the only engine; tests have none.
+    pub lock: Option<Arc<Lock>>,
+    /// Told when the lock was lost.
+    pub leave: Arc<Notify>,
 }
 
 /// The handle of the engine.
 #[derive(Debug, Clone)]
 pub struct Engine {
     jobs: mpsc::Sender<(Instant, Job)>,
+    /// Whether a [`Job::Notice`] waits already.
+    noticed: Arc<AtomicBool>,
 }
 
 macro_rules! ask {
@@ -63,33 +94,51 @@ macro_rules! ask {
         pub async fn $method(&self, $($argument: $type),*) -> Result<$reply, Error> {
             let (answer, reply) = oneshot::channel();
             let job: Job = ($job)($($argument,)* answer);
-            self.jobs.send((Instant::now(), job)).await.map_err(|_| leaving())?;
-            reply.await.map_err(|_| leaving())?
+            self.ask(job, reply).await
         })*
     };
 }
 
 impl Engine {
-    /// Starts the engine. `publish` receives every new state, `events` every event.
-    pub fn start(
-        journal: Journal,
-        stores: Arc<Stores>,
-        values: Arc<Values>,
-        publish: watch::Sender<Arc<Snapshot>>,
-        events: broadcast::Sender<Event>,
-    ) -> Self {
+    /// Starts the engine on a thread of its own. Stores and connections stay on the caller's
+    /// runtime.
+    pub fn start(parts: Parts) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let noticed = Arc::new(AtomicBool::new(false));
         let worker = Worker {
-            journal,
+            parts,
             mirrors: BTreeMap::new(),
-            stores,
-            values,
-            publish,
-            events,
+            noticed: Arc::clone(&noticed),
             deadline: Instant::now(),
         };
-        tokio::spawn(worker.run(queue));
-        Self { jobs }
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()?;
+        std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || runtime.block_on(Box::pin(worker.run(queue))))?;
+        Ok(Self { jobs, noticed })
+    }
+
+    async fn ask<T>(
+        &self,
+        job: Job,
+        reply: oneshot::Receiver<Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let asked = Instant::now();
+        let answered = async {
+            let sent = self.jobs.send((asked, job)).await;
+            sent.map_err(|_| leaving())?;
+            reply.await.map_err(|_| leaving())?
+        };
+        match timeout_at(asked + PATIENCE, answered).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Error::new(
+                Kind::TimedOut,
+                "the disk with hfd's index does not answer; the change may still take effect",
+            )
+            .hint("`hfd list` shows whether it did")),
+        }
     }
 
     ask! {
@@ -107,13 +156,23 @@ impl Engine {
         rest() -> () = Job::Rest;
     }
 
-    /// Has the mirrors looked at soon, without waiting. A full queue will do so anyway.
-    pub fn notice(&self) {
-        let (answer, _) = oneshot::channel();
-        drop(
-            self.jobs
-                .try_send((Instant::now(), Job::Sync(None, answer))),
-        );
+    /// Has the mirrors looked at soon, without waiting; `home` becomes one if it is the first of
+    /// all.
+    pub fn notice(&self, home: Option<Home>) {
+        if !self.noticed.swap(true, Ordering::AcqRel)
+            && self
+                .jobs
+                .try_send((Instant::now(), Job::Notice(home)))
+                .is_err()
+        {
+            self.noticed.store(false, Ordering::Release);
+        }
+    }
+
+    /// Another program has put a new value in the place of the `old` one in the keychain.
+    pub fn replaced(&self, name: TokenName, old: Fingerprint, new: Fingerprint) {
+        let job = Job::Replaced(name, [old, new]);
+        drop(self.jobs.try_send((Instant::now(), job)));
     }
 
     /// Keeps what the Hub said of a stored token, without waiting.
@@ -122,18 +181,31 @@ impl Engine {
     }
 }
 
-fn leaving() -> Error {
+pub(crate) fn leaving() -> Error {
     Error::new(Kind::DaemonUnreachable, "the daemon is leaving").hint("ask again: it starts anew")
+}
+
+impl Job {
+    /// Answers with an error instead of doing it.
+    fn refuse(self, error: Error) {
+        // Whoever has left needs no answer.
+        match self {
+            Self::Login(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Logout(_, answer) => drop(answer.send(Err(error))),
+            Self::Switch(_, answer) => drop(answer.send(Err(error))),
+            Self::Rename(_, answer) => drop(answer.send(Err(error))),
+            Self::Sync(_, answer) => drop(answer.send(Err(error))),
+            Self::Rest(answer) => drop(answer.send(Err(error))),
+            Self::Notice(_) | Self::Learn(_) | Self::Replaced(..) => {}
+        }
+    }
 }
 
 /// The task behind the handle.
 struct Worker {
-    journal: Journal,
+    parts: Parts,
     mirrors: BTreeMap<Home, MirrorNow>,
-    stores: Arc<Stores>,
-    values: Arc<Values>,
-    publish: watch::Sender<Arc<Snapshot>>,
-    events: broadcast::Sender<Event>,
+    noticed: Arc<AtomicBool>,
     /// When the job at hand has to be answered.
     deadline: Instant,
 }
@@ -144,30 +216,48 @@ impl Worker {
         self.open_mirrors();
         self.publish();
         self.catch_up().await;
-        let mut patience = settle::FIRST;
+        let mut pause = settle::FIRST;
+        let mut due = Instant::now() + pause;
         loop {
-            let waiting = !self.journal.unsettled.is_empty();
+            let waiting = !self.parts.journal.unsettled.is_empty();
             tokio::select! {
                 biased;
                 job = queue.recv() => match job {
-                    Some((asked, job)) => {
-                        self.deadline = asked + DEADLINE;
-                        self.carry_out(job).await;
-                    }
+                    Some((asked, job)) => self.take(asked, job).await,
                     None => return,
                 },
-                () = self.stores.changed() => {
+                () = self.parts.stores.changed() => {
                     self.deadline = Instant::now() + DEADLINE;
                     self.catch_up().await;
-                    patience = settle::FIRST;
+                    pause = settle::FIRST;
+                    due = Instant::now() + pause;
                 }
-                () = tokio::time::sleep(patience), if waiting => {
+                () = sleep_until(due), if waiting => {
                     self.deadline = Instant::now() + DEADLINE;
                     self.catch_up().await;
-                    patience = (patience * 2).min(settle::LAST);
+                    pause = (pause * 2).min(settle::LAST);
+                    due = Instant::now() + pause;
                 }
             }
         }
+    }
+
+    /// Carries a job out, if that is still wanted and still ours to do.
+    async fn take(&mut self, asked: Instant, job: Job) {
+        self.deadline = asked + DEADLINE;
+        if let Job::Notice(_) = job {
+            self.noticed.store(false, Ordering::Release);
+        }
+        if self.parts.lock.as_ref().is_some_and(|lock| !lock.holds()) {
+            tracing::warn!("the lock file is gone; another daemon may take over");
+            self.parts.leave.notify_one();
+            return job.refuse(leaving());
+        }
+        if Instant::now() >= self.deadline {
+            let late = "hfd was busy with other changes; this one was not begun";
+            return job.refuse(Error::new(Kind::TimedOut, late).hint("repeat it"));
+        }
+        self.carry_out(job).await;
     }
 
     async fn carry_out(&mut self, job: Job) {
@@ -192,10 +282,16 @@ impl Worker {
                 let outcome = self.sync(home).await;
                 self.reply(answer, outcome);
             }
+            Job::Notice(home) => {
+                if let Err(error) = self.sync(home).await {
+                    tracing::warn!(%error, "cannot look at the mirrors");
+                }
+            }
             Job::Learn(said) => {
                 self.learn(said);
                 self.publish();
             }
+            Job::Replaced(name, [old, new]) => self.replaced(&name, old, new).await,
             Job::Rest(answer) => self.reply(answer, Ok(())),
         }
     }
@@ -208,7 +304,7 @@ impl Worker {
     }
 
     fn index(&self) -> &Index {
-        &self.journal.index
+        &self.parts.journal.index
     }
 
     /// Settles what can be settled, searches the stores where the index is new, and looks at the
@@ -216,6 +312,10 @@ impl Worker {
     async fn catch_up(&mut self) {
         self.settle().await;
         self.search_stores().await;
+        self.sync_mirrors().await;
+    }
+
+    async fn sync_mirrors(&mut self) {
         for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
             self.sync_mirror(&home, hfd_core::reconcile::Occasion::Noticed)
                 .await;
@@ -224,12 +324,13 @@ impl Worker {
     }
 
     fn publish(&self) {
+        self.parts.values.keep(self.index());
         let snapshot = Snapshot {
-            index: Arc::clone(&self.journal.index),
+            index: Arc::clone(&self.parts.journal.index),
             mirrors: self.mirrors.clone(),
-            unsettled: self.journal.unsettled.len(),
+            unsettled: self.parts.journal.unsettled.len(),
         };
-        self.publish.send_replace(Arc::new(snapshot));
+        self.parts.publish.send_replace(Arc::new(snapshot));
     }
 
     fn event(&self, event: &str, name: Option<&hfd_proto::TokenName>, home: Option<&Home>) {
@@ -237,7 +338,7 @@ impl Worker {
             .and_then(|home| home.token_path.parent())
             .map(ToOwned::to_owned);
         // Without a watcher nobody receives it.
-        drop(self.events.send(Event {
+        drop(self.parts.events.send(Event {
             event: event.to_owned(),
             name: name.cloned(),
             dir,
@@ -262,7 +363,10 @@ impl Worker {
         };
         let Some(mode) = mode else { return Ok(None) };
         let now = sync::open_mirror(home.clone())?;
-        let checked = now.disk.run(crate::mirror::check_home).await;
+        let checked = now
+            .disk
+            .run(Some(self.deadline), crate::mirror::check_home)
+            .await;
         let directory = sync::shown(home);
         match checked {
             Ok(Ok(())) => {}
@@ -284,7 +388,8 @@ impl Worker {
             home: home.clone(),
             mode,
         };
-        self.journal
+        self.parts
+            .journal
             .change(vec![manage], true)
             .map_err(|error| change::disk(&error))?;
         self.mirrors.insert(home.clone(), now);

@@ -1,6 +1,6 @@
 //! Login, logout, switch, rename: what a person asks for.
 
-use hfd_core::model::{Change, MAX_TOKENS, Record, Tombstone};
+use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
 use hfd_core::reconcile::Occasion;
 use hfd_proto::{
     Error, Home, Kind, Login, LoginReply, Logout, LogoutReply, MirrorState, Mode, Pending, Rename,
@@ -52,7 +52,7 @@ impl Worker {
             user: record.user,
             role: record.role,
             endpoint: record.endpoint,
-            store: record.store,
+            store: record.store.into(),
             active,
             replaced: old.is_some_and(|old| old.access != record.access),
             pending,
@@ -192,10 +192,37 @@ impl Worker {
         };
         if record != *old
             && let Err(error) = self
+                .parts
                 .journal
                 .change(vec![Change::Put { name, record }], false)
         {
             tracing::warn!(%error, "cannot write the journal");
+        }
+    }
+
+    /// A value that another program put into the keychain is taken for the token's, of which nothing
+    /// else is known then.
+    pub(super) async fn replaced(&mut self, name: &TokenName, old: Fingerprint, new: Fingerprint) {
+        let unsettled = self.parts.journal.unsettled.iter();
+        let mut open = unsettled.flat_map(|transaction| &transaction.puts);
+        let Some(record) = self.index().tokens.get(name) else {
+            return;
+        };
+        if record.access != old || open.any(|(item, _)| item.name == *name) {
+            return;
+        }
+        let record = Record {
+            access: new,
+            user: None,
+            role: None,
+            expires_at: None,
+            ..record.clone()
+        };
+        tracing::info!("another program changed a token in the keychain");
+        let name = name.clone();
+        match self.change(vec![Change::Put { name, record }]) {
+            Ok(()) => self.sync_mirrors().await,
+            Err(error) => tracing::warn!(%error, "cannot write the journal"),
         }
     }
 
@@ -222,7 +249,10 @@ impl Worker {
         name: &TokenName,
     ) -> Result<Vec<Pending>, Error> {
         let (mut pending, mut own_failed) = (Vec::new(), None);
-        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
+        let mut homes: Vec<Home> = self.index().mirrors.keys().cloned().collect();
+        // The caller's first: another's slow disk takes none of its time.
+        homes.sort_by_key(|home| own != Some(home));
+        for home in homes {
             let is_own = own == Some(&home);
             let occasion = if is_own {
                 Occasion::Asked

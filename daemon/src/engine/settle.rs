@@ -17,11 +17,14 @@ use crate::store::{Key, Part};
 pub(super) const FIRST: Duration = Duration::from_millis(500);
 pub(super) const LAST: Duration = Duration::from_secs(30);
 
+/// How many tokens that a store holds are taken up together.
+const CHUNK: usize = 32;
+
 impl Worker {
     /// Reads back every intent whose outcome is open, oldest first, and completes or undoes it. One
     /// whose store is known not to answer is left for when it does: the store says so by itself.
     pub(super) async fn settle(&mut self) {
-        for transaction in self.journal.unsettled.clone() {
+        for transaction in self.parts.journal.unsettled.clone() {
             if !self.answers(&transaction) {
                 continue;
             }
@@ -38,51 +41,70 @@ impl Worker {
     fn answers(&self, transaction: &Transaction) -> bool {
         let items = transaction.puts.iter().map(|(item, _)| item);
         items.chain(&transaction.deletes).all(|item| {
-            let store = self.stores.get(item.store);
-            store.is_ok_and(|store| store.status().state == StoreState::Ready)
+            let store = self.parts.stores.get(item.store);
+            store.is_ok_and(|store| !store.was_asked() || store.status().state == StoreState::Ready)
         })
     }
 
     async fn settle_one(&mut self, transaction: &Transaction) -> Result<(), Error> {
-        let Some(lost_refresh) = self.read_back(transaction).await? else {
-            tracing::info!(id = transaction.id, "undone: the store does not hold it");
-            self.finish(transaction, "undone", |journal, id| journal.undone(id));
-            return Ok(());
-        };
-        for item in &transaction.deletes {
-            let stores = self.stores();
-            let store = stores.get(item.store)?;
-            match timeout_at(self.deadline, store.delete(&item.key())).await {
-                Ok(outcome) => drop(outcome?),
-                Err(_) => return Err(timed_out(item.store)),
+        let mut there = Vec::new();
+        for (item, intended) in &transaction.puts {
+            let found = self.read_item(item).await?;
+            if found.map(|value| self.index().salt.fingerprint(&value)) == Some(*intended) {
+                there.push(item);
             }
         }
-        self.finish(transaction, "settled", |journal, id| journal.done(id));
-        if let Some(name) = lost_refresh {
-            self.forget_refresh(&name);
+        let reached = |item: &Item| there.contains(&item);
+        let mut missing = transaction.puts.iter().filter(|(item, _)| !reached(item));
+        let whole = match renames(transaction) {
+            // The old name still has both tokens: it stays.
+            true => missing.next().is_none(),
+            false => missing.all(|(item, _)| item.refresh),
+        };
+        let mut touched = false;
+        if whole {
+            self.in_store(&[], &transaction.deletes, &mut touched)
+                .await?;
+            self.finish(transaction, "settled", |journal, id| journal.done(id));
+            for (item, _) in transaction.puts.iter().filter(|(item, _)| !reached(item)) {
+                self.forget_refresh(&item.name);
+            }
+            return Ok(());
         }
+        // Each of several imported tokens stands for itself. Of anything else nothing is kept.
+        let kept: Vec<&TokenName> = match renames(transaction) {
+            true => Vec::new(),
+            false => there
+                .iter()
+                .filter(|item| !item.refresh)
+                .map(|item| &item.name)
+                .collect(),
+        };
+        let strays = there.iter().filter(|item| !kept.contains(&&item.name));
+        let strays = strays.filter(|item| !self.is_known(item));
+        let replaced = transaction.deletes.iter();
+        let replaced = replaced.filter(|item| kept.contains(&&item.name));
+        let deletes: Vec<Item> = strays.copied().chain(replaced).cloned().collect();
+        self.in_store(&[], &deletes, &mut touched).await?;
+        let changes = transaction.changes.iter().filter(|change| {
+            matches!(change, Change::Put { name, .. } | Change::Take { name, .. }
+                if kept.contains(&name))
+        });
+        self.change(changes.cloned().collect())?;
+        tracing::info!(
+            id = transaction.id,
+            kept = kept.len(),
+            of = transaction.puts.len(),
+            "undone: the store does not hold all of it"
+        );
+        self.finish(transaction, "undone", |journal, id| journal.undone(id));
         Ok(())
     }
 
-    /// Whether all access tokens are there as intended (`Some`), and which token lacks its refresh
-    /// token; `None` when the change never reached the store.
-    async fn read_back(
-        &self,
-        transaction: &Transaction,
-    ) -> Result<Option<Option<TokenName>>, Error> {
-        let mut lost_refresh = None;
-        for (item, intended) in &transaction.puts {
-            let found = self.read_item(item).await?;
-            let found = found.map(|value| self.index().salt.fingerprint(&value));
-            match (found == Some(*intended), item.refresh) {
-                (true, _) => {}
-                // The old name still has both: it stays.
-                (false, true) if renames(transaction) => return Ok(None),
-                (false, true) => lost_refresh = Some(item.name.clone()),
-                (false, false) => return Ok(None),
-            }
-        }
-        Ok(Some(lost_refresh))
+    /// Whether the index has a token whose item this is.
+    fn is_known(&self, item: &Item) -> bool {
+        let record = self.index().tokens.get(&item.name);
+        record.is_some_and(|record| super::change::items(&item.name, record).contains(item))
     }
 
     fn finish(
@@ -91,7 +113,7 @@ impl Worker {
         event: &str,
         record: impl FnOnce(&mut crate::journal::Journal, u64) -> std::io::Result<()>,
     ) {
-        if let Err(error) = record(&mut self.journal, transaction.id) {
+        if let Err(error) = record(&mut self.parts.journal, transaction.id) {
             // It stays open and is looked at again.
             tracing::warn!(%error, "cannot write the journal");
             return;
@@ -124,73 +146,97 @@ impl Worker {
     /// Where the index is new, takes up every token that the stores hold: names, kinds and
     /// endpoints come from the items themselves, the rest is asked of the Hub another day.
     pub(super) async fn search_stores(&mut self) {
-        if self.journal.complete {
+        if self.parts.journal.complete {
             return;
         }
-        for id in self.stores.to_search() {
+        for id in self.parts.stores.to_search() {
             if let Err(error) = self.search_store(id).await {
                 tracing::debug!(store = id.as_str(), %error, "not searched yet");
                 return;
             }
         }
-        if let Err(error) = self.journal.completed() {
+        if let Err(error) = self.parts.journal.completed() {
             tracing::warn!(%error, "cannot write the index");
         }
     }
 
     async fn search_store(&mut self, id: StoreId) -> Result<(), Error> {
-        let stores = self.stores();
-        let store = stores.get(id)?;
+        let store = self.parts.stores.get(id)?;
         let keys = match timeout_at(self.deadline, store.keys()).await {
             Ok(keys) => keys?,
             Err(_) => return Err(timed_out(id)),
         };
-        let mut changes = Vec::new();
-        for key in keys.iter().filter(|key| key.part == Part::Access) {
-            if self.index().tokens.contains_key(&key.name) {
-                continue;
+        let unknown: Vec<&Key> = keys
+            .iter()
+            .filter(|key| key.part == Part::Access && !self.is_known(&item(id, key)))
+            .collect();
+        // What is found is kept at once: thousands of tokens may take more than one attempt.
+        for some in unknown.chunks(CHUNK) {
+            let mut changes = Vec::new();
+            for key in some {
+                let same = |change: &Change| matches!(change, Change::Put { name, .. } if *name == key.name);
+                if changes.iter().any(same) {
+                    self.change(std::mem::take(&mut changes))?;
+                }
+                if self.index().tokens.contains_key(&key.name) {
+                    // Two Hubs, or two stores, with a token of the same name.
+                    self.take_up_under_another_name(id, key).await?;
+                    continue;
+                }
+                let Some(access) = self.read_item(&item(id, key)).await? else {
+                    continue;
+                };
+                let refresh = Key {
+                    part: Part::Refresh,
+                    ..(*key).clone()
+                };
+                let refresh = match keys.contains(&refresh) {
+                    true => self.read_item(&item(id, &refresh)).await?,
+                    false => None,
+                };
+                changes.push(Change::Put {
+                    name: key.name.clone(),
+                    record: self.found(id, key, &access, refresh.as_ref()),
+                });
             }
-            let Some(access) = self.read_item(&item(id, key, Part::Access)).await? else {
-                continue;
-            };
-            let has_refresh = keys.contains(&Key {
-                part: Part::Refresh,
-                ..key.clone()
-            });
-            let refresh = match has_refresh {
-                true => self.read_item(&item(id, key, Part::Refresh)).await?,
-                false => None,
-            };
-            changes.push(self.found(id, key, &access, refresh.as_ref()));
-        }
-        let found = changes.len();
-        self.change(changes)?;
-        if found > 0 {
-            tracing::info!(
-                store = id.as_str(),
-                found,
-                "took up tokens that the store holds"
-            );
+            self.change(changes)?;
+            let (store, found) = (id.as_str(), some.len());
+            tracing::info!(store, found, "took up tokens that the store holds");
         }
         Ok(())
     }
 
-    fn found(&self, id: StoreId, key: &Key, access: &Secret, refresh: Option<&Secret>) -> Change {
+    /// The access token of a key whose name another token has. Without its refresh token, which goes
+    /// on to be found under the old name.
+    async fn take_up_under_another_name(&mut self, id: StoreId, key: &Key) -> Result<(), Error> {
+        let old = item(id, key);
+        let Some(access) = self.read_item(&old).await? else {
+            return Ok(());
+        };
+        let name = self.index().free_name(&key.name);
+        let record = self.found(id, key, &access, None);
+        let new = Item {
+            name: name.clone(),
+            ..old.clone()
+        };
+        let change = Change::Put { name, record };
+        self.transact(vec![(new, access)], vec![old], vec![change])
+            .await
+    }
+
+    fn found(&self, id: StoreId, key: &Key, access: &Secret, refresh: Option<&Secret>) -> Record {
         let salt = self.index().salt;
         let print = salt.fingerprint(access);
-        self.values.learn(print, access);
-        Change::Put {
-            name: key.name.clone(),
-            record: Record {
-                refresh: refresh.map(|value| salt.fingerprint(value)),
-                named: !key.name.as_str().starts_with("unnamed-"),
-                ..Record::new(
-                    key.endpoint.clone(),
-                    kind_of(access, refresh.is_some()),
-                    id,
-                    print,
-                )
-            },
+        self.parts.values.learn(print, access);
+        Record {
+            refresh: refresh.map(|value| salt.fingerprint(value)),
+            named: !key.name.as_str().starts_with("unnamed-"),
+            ..Record::new(
+                key.endpoint.clone(),
+                kind_of(access, refresh.is_some()),
+                id,
+                print,
+            )
         }
     }
 }
@@ -200,12 +246,12 @@ fn renames(transaction: &Transaction) -> bool {
     changes.any(|change| matches!(change, Change::Rename { .. }))
 }
 
-fn item(store: StoreId, key: &Key, part: Part) -> Item {
+fn item(store: StoreId, key: &Key) -> Item {
     Item {
         store,
         endpoint: key.endpoint.clone(),
         name: key.name.clone(),
-        refresh: part == Part::Refresh,
+        refresh: key.part == Part::Refresh,
     }
 }
 

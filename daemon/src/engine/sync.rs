@@ -99,7 +99,7 @@ impl Worker {
         self.publish();
         Ok(SyncReply {
             changes,
-            mirrors: self.publish.borrow().mirror_statuses(),
+            mirrors: self.parts.publish.borrow().mirror_statuses(),
         })
     }
 
@@ -168,7 +168,9 @@ impl Worker {
             return Err(Trouble::new(MirrorState::Absent, "it is not open"));
         };
         let disk = Arc::clone(&now.disk);
-        let look = disk.run(|home| (observe(home), is_local(home))).await;
+        let look = disk
+            .run(Some(self.deadline), |home| (observe(home), is_local(home)))
+            .await;
         let (seen, local) =
             look.map_err(|waiting| Trouble::new(MirrorState::Waiting, waiting.to_string()))?;
         if let Some(now) = self.mirrors.get_mut(home) {
@@ -184,7 +186,7 @@ impl Worker {
             .collect();
         for (print, value) in values(&self.index().salt, &seen.observation) {
             if known.contains_key(&print) {
-                self.values.learn(print, value);
+                self.parts.values.learn(print, value);
             }
         }
         Ok(seen)
@@ -204,9 +206,9 @@ impl Worker {
         plan: &Plan,
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<(), Trouble> {
-        if !plan.imports.is_empty() && !self.journal.complete {
+        if !plan.imports.is_empty() && !self.parts.journal.complete {
             self.search_stores().await;
-            if !self.journal.complete {
+            if !self.parts.journal.complete {
                 let detail = "its tokens are taken up when the keychain answers";
                 return Err(Trouble::new(MirrorState::Pending, detail));
             }
@@ -361,7 +363,10 @@ impl Worker {
             return Ok(false);
         };
         let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
-        match disk.run(move |home| write(home, &new, &stamps)).await {
+        match disk
+            .run(Some(self.deadline), move |home| write(home, &new, &stamps))
+            .await
+        {
             Ok(Ok(_)) => {
                 let active = self
                     .index()
@@ -426,7 +431,7 @@ impl Worker {
         if let Some(value) = known.get(&print) {
             return Ok((*value).clone());
         }
-        if let Some(value) = self.values.cached(print).filter(|_| !refresh) {
+        if let Some(value) = self.parts.values.cached(print).filter(|_| !refresh) {
             return Ok(value);
         }
         let missing = || {
@@ -442,7 +447,8 @@ impl Worker {
             .await?
             .ok_or_else(missing)?;
         if !refresh {
-            self.values
+            self.parts
+                .values
                 .learn(self.index().salt.fingerprint(&value), &value);
         }
         Ok(value)
@@ -465,7 +471,8 @@ impl Worker {
                 base,
             };
             // Lost in a crash, it is found out again by looking.
-            self.journal
+            self.parts
+                .journal
                 .change(vec![agree], false)
                 .map_err(|error| change::disk(&error))?;
         }
@@ -492,7 +499,7 @@ impl Worker {
     }
 
     fn note(&self, done: &mut Vec<hfd_proto::Change>, home: &Home, name: &TokenName, what: &str) {
-        tracing::info!(?name, dir = shown(home), what, "mirror");
+        tracing::debug!(?name, dir = shown(home), what, "mirror");
         self.event(what, Some(name), Some(home));
         let dir = home
             .token_path

@@ -6,15 +6,15 @@ use std::sync::Arc;
 
 use hfd_core::model::Salt;
 use hfd_proto::{
-    Error, Event, Home, Kind, Login, LoginReply, Logout, MirrorState, Rename, Secret, StoreId,
-    Switch, TokenName,
+    Endpoint, Error, Event, Home, Kind, Login, LoginReply, Logout, MirrorState, Rename, Secret,
+    StoreId, Switch, TokenName,
 };
 use tokio::sync::{broadcast, watch};
 
-use super::Engine;
+use super::{Engine, Parts};
 use crate::journal::Journal;
 use crate::snapshot::Snapshot;
-use crate::store::{Backend, Knobs, Memory, Store};
+use crate::store::{Backend, Key, Knobs, Memory, Part, Store};
 use crate::stores::Stores;
 use crate::values::Values;
 
@@ -142,7 +142,16 @@ fn start(
     }));
     let (events, seen) = broadcast::channel(64);
     (
-        Engine::start(journal, stores, values, publish, events),
+        Engine::start(Parts {
+            journal,
+            stores,
+            values,
+            publish,
+            events,
+            lock: None,
+            leave: Arc::default(),
+        })
+        .unwrap(),
         state,
         seen,
     )
@@ -295,6 +304,111 @@ async fn a_lost_index_is_made_again_from_the_keychain() {
         bench
             .read("stored_tokens")
             .contains("[work]\nhf_token = hf_work")
+    );
+}
+
+#[tokio::test]
+async fn what_a_keychain_took_of_several_tokens_is_kept_and_the_rest_follows() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let stored = "[a]\nhf_token = hf_a\n\n[b]\nhf_token = hf_b\n\n[c]\nhf_token = hf_c\n\n\
+                  [work]\nhf_token = hf_work\n\n";
+    std::fs::write(bench.path("stored_tokens"), stored).unwrap();
+    bench.knobs.fail_after(1);
+    bench.sync().await;
+    assert_eq!(bench.in_keychain().await, 2, "work and a");
+    assert_eq!(bench.state.borrow().unsettled, 1);
+    bench.event("undone").await;
+    bench.sync().await;
+    assert_eq!(bench.names(), ["a", "b", "c", "work"]);
+    assert_eq!(bench.in_keychain().await, 4);
+    assert_eq!(bench.state.borrow().unsettled, 0);
+    assert_eq!(bench.read("stored_tokens"), stored);
+}
+
+#[tokio::test]
+async fn a_logout_of_which_half_was_done_is_completed() {
+    let mut bench = Bench::new();
+    for name in ["a", "b", "c"] {
+        bench.login(name, &format!("hf_{name}")).await.unwrap();
+    }
+    bench.knobs.fail_after(1);
+    let all = Logout {
+        name: None,
+        all: true,
+        home: bench.home(),
+    };
+    let error = bench.engine.logout(all).await.unwrap_err();
+    assert_eq!(error.kind, Kind::TimedOut, "it was begun: {error}");
+    assert_eq!(bench.in_keychain().await, 2);
+    bench.event("settled").await;
+    bench.sync().await;
+    assert_eq!(bench.names(), [""; 0]);
+    assert_eq!(bench.in_keychain().await, 0);
+    assert_eq!(bench.read("token"), "(none)");
+}
+
+#[tokio::test]
+async fn a_rename_of_which_half_was_done_leaves_the_old_name_and_no_more() {
+    let mut bench = Bench::new();
+    let stored = "[oauth-b]\nhf_token = hf_oauth_b\nrefresh_token = rt_b\n\n";
+    std::fs::write(bench.path("stored_tokens"), stored).unwrap();
+    bench.sync().await;
+    // The access token is written, the refresh token is refused.
+    bench.knobs.fail_after(1);
+    let rename = Rename {
+        old: name("oauth-b"),
+        new: name("b"),
+        home: bench.home(),
+    };
+    let error = bench.engine.rename(rename).await.unwrap_err();
+    assert_eq!(error.kind, Kind::TimedOut, "it was begun: {error}");
+    bench.event("undone").await;
+    assert_eq!(bench.names(), ["oauth-b"]);
+    assert_eq!(bench.in_keychain().await, 2);
+}
+
+#[tokio::test]
+async fn two_tokens_of_one_name_are_both_found_again() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let own = Key {
+        endpoint: Endpoint::parse("https://hub.example").unwrap(),
+        name: name("work"),
+        part: Part::Access,
+    };
+    bench.store.put(&own, &secret("hf_own")).await.unwrap();
+    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
+    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    bench.restart();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["work", "work-2"]);
+    let state = bench.state.borrow();
+    let endpoints = state.index.tokens.values().map(|record| &record.endpoint);
+    assert_eq!(
+        endpoints.filter(|endpoint| endpoint.is_default()).count(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_value_that_another_program_put_into_the_keychain_reaches_the_files() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let [old, new] =
+        ["hf_work", "hf_seahorse"].map(|value| Salt([1; 16]).fingerprint(&secret(value)));
+    let key = Key {
+        endpoint: Endpoint::default(),
+        name: name("work"),
+        part: Part::Access,
+    };
+    bench.store.put(&key, &secret("hf_seahorse")).await.unwrap();
+    bench.engine.replaced(name("work"), old, new);
+    bench.engine.rest().await.unwrap();
+    assert_eq!(bench.read("token"), "hf_seahorse");
+    assert_eq!(
+        bench.read("stored_tokens"),
+        "[work]\nhf_token = hf_seahorse\n\n"
     );
 }
 

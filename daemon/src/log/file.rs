@@ -25,7 +25,7 @@ impl Rotated {
         let (file, size) = open(path).map_err(|error| {
             let path = escape(&path.display().to_string());
             Error::new(Kind::Other, format!("cannot open the log {path}: {error}"))
-                .hint("move it away, or log to standard error: hfdd --log stderr")
+                .hint("move it away, or run `hfdd` in the foreground, which logs to standard error")
         })?;
         Ok(Self {
             path: path.to_owned(),

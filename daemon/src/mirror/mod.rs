@@ -4,13 +4,15 @@
 mod observe;
 mod write;
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hfd_proto::Home;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use write::{NewFiles, WriteError, sweep, write};
@@ -55,6 +57,10 @@ impl Disk {
         })
     }
 
+    fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Acquire)
+    }
+
     /// Has the thread do something first of all, for whose end nobody waits.
     pub fn begin(&self, effect: impl FnOnce(&Home) + Send + 'static) {
         let home = Arc::clone(&self.home);
@@ -62,13 +68,17 @@ impl Disk {
         drop(self.jobs.send(Box::new(move || effect(&home))));
     }
 
-    /// Runs an effect on the thread. While an earlier one is stuck, the answer is [`Waiting`] at
-    /// once. An effect that exceeds the deadline may still happen.
+    /// Runs an effect on the thread, which may take until `deadline` but never longer than
+    /// two seconds. While an earlier one is stuck, the answer is [`Waiting`] at once. An effect that
+    /// exceeds its time may still happen.
     pub async fn run<T: Send + 'static>(
         &self,
+        deadline: Option<Instant>,
         effect: impl FnOnce(&Home) -> T + Send + 'static,
     ) -> Result<T, Waiting> {
-        if self.stuck.load(Ordering::Acquire) {
+        let latest = Instant::now() + PATIENCE;
+        let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
+        if self.is_stuck() {
             return Err(Waiting);
         }
         let (reply, answer) = oneshot::channel();
@@ -80,12 +90,46 @@ impl Disk {
             drop(reply.send(outcome));
         };
         self.jobs.send(Box::new(job)).map_err(|_| Waiting)?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match timeout_at(deadline, answer).await {
             Ok(outcome) => outcome.map_err(|_| Waiting),
             Err(_) => {
                 self.stuck.store(true, Ordering::Release);
                 Err(Waiting)
             }
         }
+    }
+}
+
+/// Threads for homes that are no mirrors, of which any request may name any.
+#[derive(Debug, Default)]
+pub struct Guests(Mutex<BTreeMap<Home, Arc<Disk>>>);
+
+/// So many homes have a thread at a time.
+const GUESTS: usize = 16;
+
+impl Guests {
+    /// Reads the files of a home. While as many file systems as there may be threads do not answer,
+    /// the answer is [`Waiting`].
+    pub async fn look(&self, home: Home) -> Result<Result<Seen, NotOurs>, Waiting> {
+        let disk = self.disk(home)?;
+        disk.run(None, observe).await
+    }
+
+    fn disk(&self, home: Home) -> Result<Arc<Disk>, Waiting> {
+        // Nothing panics while it is held.
+        let mut disks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(disk) = disks.get(&home) {
+            return Ok(Arc::clone(disk));
+        }
+        if disks.len() == GUESTS {
+            // Whichever nobody waits for: its thread ends, and another is soon started.
+            disks.retain(|_, disk| disk.is_stuck() || Arc::strong_count(disk) > 1);
+        }
+        if disks.len() == GUESTS {
+            return Err(Waiting);
+        }
+        let disk = Arc::new(Disk::new(home.clone()).map_err(|_| Waiting)?);
+        disks.insert(home, Arc::clone(&disk));
+        Ok(disk)
     }
 }

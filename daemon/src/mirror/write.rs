@@ -1,5 +1,6 @@
 //! Writing a mirror's files: never torn, and never over something that was not read.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -69,22 +70,24 @@ pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, Write
     if stamps(home) != *seen {
         return Err(WriteError::Moved);
     }
+    let mut changed = BTreeSet::new();
     if let Some(stored) = stored {
-        stored.put_in_place()?;
+        changed.insert(stored.put_in_place()?);
     }
     if let Some(token) = token {
         if stamps(home).token != seen.token {
             return Err(WriteError::Moved);
         }
-        token.put_in_place()?;
+        changed.insert(token.put_in_place()?);
     } else if matches!(new.token, Some(None)) {
         remove(&home.token_path)?;
+        changed.insert(directory.to_owned());
     }
-    if let Ok(directory) = File::open(directory)
-        && let Err(error) = directory.sync_data()
-    {
-        // What was written is there; only a crash of the machine could take it back.
-        tracing::warn!(%error, "a directory cannot be flushed");
+    for directory in changed {
+        if let Err(error) = File::open(directory).and_then(|directory| directory.sync_data()) {
+            // What was written is there; only a crash of the machine could take it back.
+            tracing::warn!(%error, "a directory cannot be flushed");
+        }
     }
     Ok(stamps(home))
 }
@@ -144,11 +147,14 @@ fn prepare(
 }
 
 impl Prepared {
-    fn put_in_place(self) -> Result<(), WriteError> {
+    /// Returns the directory that has changed.
+    fn put_in_place(self) -> Result<PathBuf, WriteError> {
         std::fs::rename(&self.temporary, &self.target).map_err(|source| WriteError::Io {
             path: self.target.clone(),
             source,
-        })
+        })?;
+        let directory = self.target.parent().unwrap_or(Path::new("/"));
+        Ok(directory.to_owned())
     }
 }
 

@@ -1,52 +1,38 @@
 //! All tokens, masked.
 
-use std::time::Duration;
+use hfd_proto::{Entry, Error, List, Listed, StoreState};
+use tokio::time::{Instant, timeout_at};
 
-use hfd_proto::{Entry, Error, Home, List, Listed};
-use tokio::time::{Instant, timeout, timeout_at};
-
+use super::{PATIENCE, follow};
 use crate::daemon::Daemon;
 
-/// How long a list waits for what tools have just changed, and for values that were not seen yet.
-/// A store or a file system that is slow costs the list some masks, not its answer.
-const PATIENCE: Duration = Duration::from_millis(1000);
-
 pub(super) async fn answer(daemon: &Daemon, request: List) -> Result<Listed, Error> {
-    if !in_step(daemon, request.home.as_ref()).await {
-        // The answer is the state afterwards, in step or not.
-        drop(timeout(PATIENCE, daemon.engine.sync(request.home.clone())).await);
-    }
+    follow(daemon, request.home.as_ref()).await;
     let snapshot = daemon.snapshot();
     let active = snapshot.active(request.home.as_ref());
     let deadline = Instant::now() + PATIENCE;
     let mut tokens = Vec::with_capacity(snapshot.index.tokens.len());
     for (name, record) in &snapshot.index.tokens {
+        let store = daemon.stores.get(record.store)?;
         let mut masked = daemon.values.masked(record.access);
         if masked.is_none() && Instant::now() < deadline {
             // Learned on the way, if the store answers.
-            drop(timeout_at(deadline, daemon.values.of(name, record)).await);
+            drop(timeout_at(deadline, daemon.value(name, record)).await);
             masked = daemon.values.masked(record.access);
         }
+        // What is locked shows nothing of itself.
+        let masked = masked.filter(|_| store.status().state != StoreState::Locked);
         tokens.push(Entry {
             name: name.clone(),
             active: active == Some(name),
-            kind: record.kind,
+            kind: record.kind.into(),
             role: record.role.clone(),
             user: record.user.clone(),
             endpoint: record.endpoint.clone(),
             expires_at: record.expires_at,
             masked,
-            store: record.store,
+            store: record.store.into(),
         });
     }
     Ok(Listed { tokens })
-}
-
-/// Whether the home's files are as they were last seen, so that the snapshot tells all.
-async fn in_step(daemon: &Daemon, home: Option<&Home>) -> bool {
-    let snapshot = daemon.snapshot();
-    match home.map(|home| (home, snapshot.mirror(home))) {
-        Some((home, Some((_, now)))) => now.unchanged(home).await,
-        _ => !snapshot.mirrors.is_empty(),
-    }
 }

@@ -8,16 +8,33 @@ mod token;
 mod whoami;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use hfd_proto::{Error, Message, Reply, encode};
+use hfd_proto::{Error, Home, Message, Reply, encode};
 use serde::Serialize;
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
+use crate::engine::leaving;
+
+/// How long a read waits for what tools have just changed, and for values that were not seen yet. A
+/// store or a file system that is slow costs a list some masks, not its answer.
+const PATIENCE: Duration = Duration::from_millis(1000);
 
 /// Answers one request with one line.
 pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
+    let retiring = daemon.retiring.load(Ordering::Relaxed);
+    if retiring
+        && !matches!(
+            message,
+            Message::Status(_) | Message::Retire(_) | Message::Shutdown(_)
+        )
+    {
+        return reply(Err::<(), _>(leaving()), out);
+    }
     match message {
-        Message::Token(request) => reply(token::answer(daemon, request).await, out),
+        Message::Token(request) => return reply(token::answer(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
         Message::Logout(request) => reply(daemon.engine.logout(request).await, out),
@@ -25,11 +42,26 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),
         Message::Whoami(request) => reply(whoami::answer(daemon, request).await, out),
         Message::Sync(request) => reply(daemon.engine.sync(request.home).await, out),
-        Message::Status(request) => reply(Ok(status::answer(daemon, &request)), out),
-        Message::Retire(_) => reply(leave::retire(daemon).await, out),
+        Message::Status(request) => reply(Ok(status::answer(daemon, &request).await), out),
+        Message::Retire(_) => reply(Ok(leave::retire(daemon)), out),
         Message::Shutdown(_) => reply(Ok(leave::now(daemon)), out),
-        // The connection takes it before it comes here, because it changes what follows.
+        // The connection goes on with events after this reply.
         Message::Watch(_) => reply(Ok(hfd_proto::Watching {}), out),
+    }
+    daemon.untidy.notify_one();
+}
+
+/// Has the mirrors looked at where the files of `home` are not as they were last seen, so that the
+/// snapshot afterwards tells of them; for at most [`PATIENCE`].
+async fn follow(daemon: &Daemon, home: Option<&Home>) {
+    let snapshot = daemon.snapshot();
+    let in_step = match home.map(|home| (home, snapshot.mirror(home))) {
+        Some((home, Some((_, now)))) => now.unchanged(home).await,
+        _ => !snapshot.mirrors.is_empty(),
+    };
+    if !in_step {
+        // The answer is the state afterwards, in step or not.
+        drop(timeout(PATIENCE, daemon.engine.sync(home.cloned())).await);
     }
 }
 

@@ -1,14 +1,20 @@
-//! How things are, from memory alone.
+//! How things are: from memory, but for a store that was never asked.
+
+use std::time::Duration;
 
 use hfd_proto::{
     DaemonStatus, LockState, PROTOCOL, Status, StatusReply, StoreState, StoreStatus, VERSION,
 };
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
 
-pub(super) fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
+/// How long a store that was never asked may take to say how it is.
+const FIRST_WORD: Duration = Duration::from_millis(300);
+
+pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
     let snapshot = daemon.snapshot();
-    let store = default_store(daemon);
+    let store = default_store(daemon).await;
     StatusReply {
         daemon: DaemonStatus {
             pid: std::process::id(),
@@ -17,9 +23,9 @@ pub(super) fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
             uptime_s: daemon.started.elapsed().as_secs(),
             socket: daemon.socket.borrow().clone(),
         },
-        lock: match store.state {
-            StoreState::Locked => LockState::Keychain,
-            _ => LockState::None,
+        lock: match store.state == StoreState::Locked {
+            true => LockState::Keychain.into(),
+            false => LockState::None.into(),
         },
         store,
         active: snapshot.active(request.home.as_ref()).cloned(),
@@ -31,12 +37,18 @@ pub(super) fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
     }
 }
 
-fn default_store(daemon: &Daemon) -> StoreStatus {
+async fn default_store(daemon: &Daemon) -> StoreStatus {
     match daemon.stores.get(daemon.stores.default) {
-        Ok(store) => store.status(),
+        Ok(store) => {
+            if !store.was_asked() {
+                // Its status says what came of it.
+                drop(timeout(FIRST_WORD, store.probe()).await);
+            }
+            store.status()
+        }
         Err(error) => StoreStatus {
-            id: daemon.stores.default,
-            state: StoreState::Unavailable,
+            id: daemon.stores.default.into(),
+            state: StoreState::Unavailable.into(),
             detail: Some(error.message),
         },
     }

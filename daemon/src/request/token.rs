@@ -4,15 +4,23 @@ use std::sync::Arc;
 
 use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
 
+use super::follow;
 use crate::daemon::Daemon;
 use crate::engine::{not_logged_in, now, token_of};
-use crate::mirror::{Disk, Seen, observe};
+use crate::mirror::{NotOurs, Seen, Waiting, observe};
 use crate::snapshot::Snapshot;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
     let snapshot = daemon.snapshot();
     let reply = match &request.name {
-        Some(name) => named(daemon, &snapshot, name).await?,
+        Some(name) if snapshot.index.tokens.contains_key(name) => {
+            named(daemon, &snapshot, name).await?
+        }
+        Some(name) => {
+            // Another tool may just have added it.
+            follow(daemon, request.home.as_ref()).await;
+            named(daemon, &daemon.snapshot(), name).await?
+        }
         None => active(daemon, &snapshot, request.home).await?,
     };
     if let (Some(least), Some(end)) = (request.min_ttl, reply.expires_at) {
@@ -36,7 +44,7 @@ async fn named(
 ) -> Result<TokenReply, Error> {
     let record = snapshot.token(name)?;
     Ok(TokenReply {
-        token: daemon.values.of(name, record).await?,
+        token: daemon.value(name, record).await?,
         name: Some(name.clone()),
         endpoint: record.endpoint.clone(),
         expires_at: record.expires_at,
@@ -64,21 +72,22 @@ async fn active(
             let name = mirror.active.as_ref().ok_or_else(not_logged_in)?;
             return named(daemon, snapshot, name).await;
         }
-        daemon.engine.notice();
-        return from_file(snapshot, &now.disk).await;
+        daemon.engine.notice(None);
+        return from_file(snapshot, now.disk.run(None, observe).await);
     }
     if snapshot.mirrors.is_empty() {
         // The first home of all becomes a mirror; what lies in it is taken up without waiting.
-        let (engine, first) = (daemon.engine.clone(), home.clone());
-        tokio::spawn(async move { drop(engine.sync(Some(first)).await) });
+        daemon.engine.notice(Some(home.clone()));
     }
-    let disk = Disk::new(home)
-        .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
-    from_file(snapshot, &disk).await
+    let seen = daemon.guests.look(home).await;
+    from_file(snapshot, seen)
 }
 
-async fn from_file(snapshot: &Snapshot, disk: &Disk) -> Result<TokenReply, Error> {
-    let seen = disk.run(observe).await.map_err(|waiting| {
+fn from_file(
+    snapshot: &Snapshot,
+    seen: Result<Result<Seen, NotOurs>, Waiting>,
+) -> Result<TokenReply, Error> {
+    let seen = seen.map_err(|waiting| {
         Error::new(Kind::TimedOut, waiting.to_string()).hint("`hfd status` names the mirror")
     })?;
     let seen = seen.map_err(|error| Error::new(Kind::Refused, error.to_string()))?;

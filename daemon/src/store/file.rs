@@ -15,7 +15,7 @@ use hfd_proto::{Secret, StoreId};
 use tokio::sync::{Mutex, oneshot};
 
 use self::disk::Disk;
-use super::{Key, StoreError};
+use super::{Edit, Key, StoreError};
 
 /// A file of our own, encrypted with a key file beside it.
 #[derive(Debug)]
@@ -51,14 +51,23 @@ impl FileStore {
     }
 
     pub(super) async fn put(&mut self, key: &Key, secret: &Secret) -> Result<(), StoreError> {
-        let (key, secret) = (key.clone(), secret.clone());
+        self.write(vec![(key.clone(), Some(secret.clone()))]).await
+    }
+
+    /// Makes all edits, or none: the file is written once.
+    pub(super) async fn write(&mut self, edits: Vec<Edit>) -> Result<(), StoreError> {
         self.at(move |disk| {
             let mut items = disk.load()?;
-            items.insert(key.clone(), secret.clone());
+            for (key, value) in edits {
+                match value {
+                    Some(secret) => items.insert(key, secret),
+                    None => items.remove(&key),
+                };
+            }
             disk.save(&items)?;
-            match disk.load()?.remove(&key) {
-                Some(kept) if kept == secret => Ok(()),
-                _ => Err(not_kept(disk)),
+            match disk.load()? == items {
+                true => Ok(()),
+                false => Err(not_kept(disk)),
             }
         })
         .await

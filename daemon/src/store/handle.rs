@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::worker::{Call, Request, Worker};
-use super::{Backend, Effect, Key, StoreError};
+use super::{Backend, Edit, Effect, Key, StoreError, Written};
 
 /// How long a call may take, waiting in the queue included: its asker is answered within 5 s, and
 /// the way there and back needs some of them.
@@ -15,6 +15,9 @@ pub const DEADLINE: Duration = Duration::from_secs(4);
 
 /// Calls that wait while one is being made. Beyond it askers wait outside, under the same deadline.
 const QUEUE: usize = 64;
+
+/// What is told of a store before the first call.
+const NOT_ASKED: &str = "not asked yet";
 
 /// The way to one store. Clones lead to the same worker, which ends when the last one is gone.
 #[derive(Debug, Clone)]
@@ -32,9 +35,9 @@ impl Store {
         // Nothing is touched before the first call: a daemon that answers from its cache does not
         // wake the keychain.
         let (publish, status) = watch::channel(StoreStatus {
-            id,
-            state: StoreState::Ready,
-            detail: None,
+            id: id.into(),
+            state: StoreState::Waiting.into(),
+            detail: Some(NOT_ASKED.to_owned()),
         });
         tokio::spawn(Worker::new(backend, queue, publish).run());
         Self {
@@ -52,6 +55,11 @@ impl Store {
     /// How the store is, as far as is known; never waits.
     pub fn status(&self) -> StoreStatus {
         self.status.borrow().clone()
+    }
+
+    /// Whether anything was ever asked of it.
+    pub fn was_asked(&self) -> bool {
+        self.status.borrow().detail.as_deref() != Some(NOT_ASKED)
     }
 
     /// Follows the status. It changes when a call found the store in another state, and by itself:
@@ -86,6 +94,14 @@ impl Store {
     pub async fn delete(&self, key: &Key) -> Result<bool, StoreError> {
         let key = key.clone();
         self.call(|call| Request::Delete(key, call)).await
+    }
+
+    /// Makes several edits, in order, in one call.
+    ///
+    /// # Errors
+    /// As for [`Store::put`]: with any error but a time-out none was made.
+    pub async fn write(&self, edits: Vec<Edit>) -> Result<Written, StoreError> {
+        self.call(|call| Request::Write(edits, call)).await
     }
 
     /// Every key that has a value, in order: names, kinds and endpoints, rebuilt from the store

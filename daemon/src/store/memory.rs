@@ -39,6 +39,7 @@ struct State {
     session_dropped: bool,
     sessions: u32,
     fail_next: u32,
+    fail_after: Option<u32>,
 }
 
 impl Knobs {
@@ -78,6 +79,11 @@ impl Knobs {
     /// Refuses the next `count` calls.
     pub fn fail_next(&self, count: u32) {
         self.turn(|state| state.fail_next = count);
+    }
+
+    /// Refuses one write after `count` more.
+    pub fn fail_after(&self, count: u32) {
+        self.turn(|state| state.fail_after = Some(count));
     }
 
     /// How many sessions were opened again after one was dropped.
@@ -162,6 +168,9 @@ impl Memory {
 
     /// Misbehaves as the knobs say. `write` is what a frozen store does later.
     async fn answer(&self, write: Option<(Key, Option<Secret>)>) -> Result<(), StoreError> {
+        if write.is_some() {
+            self.knobs.state().count_down();
+        }
         let slow = self.knobs.state().slow;
         if !slow.is_zero() {
             tokio::time::sleep(slow).await;
@@ -200,6 +209,15 @@ impl Memory {
             });
         }
         Ok(())
+    }
+}
+
+impl State {
+    fn count_down(&mut self) {
+        match self.fail_after.take() {
+            Some(0) => self.fail_next += 1,
+            count => self.fail_after = count.map(|count| count - 1),
+        }
     }
 }
 

@@ -49,6 +49,18 @@ pub enum Backend {
     Memory(Memory),
 }
 
+/// A value for a key, or the removal of the one it has.
+pub type Edit = (Key, Option<Secret>);
+
+/// How far a list of edits came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// So many of them were made, from the first on.
+    pub count: usize,
+    /// Why not the next; it was not made.
+    pub stopped: Option<StoreError>,
+}
+
 macro_rules! each {
     ($backend:expr, $place:ident => $call:expr) => {
         match $backend {
@@ -97,6 +109,40 @@ impl Backend {
     /// Removes the value of `key`; true when there was one.
     pub async fn delete(&mut self, key: &Key) -> Result<bool, StoreError> {
         each!(self, place => place.delete(key).await)
+    }
+
+    /// Makes edits in order: all at once where the place can, else one after the other up to the
+    /// first that it refuses. An error means that it refused the first.
+    pub async fn write(&mut self, edits: Vec<Edit>) -> Result<Written, StoreError> {
+        let mut count = 0;
+        if let Self::File(place) = self {
+            count = edits.len();
+            place.write(edits).await?;
+            return Ok(Written {
+                count,
+                stopped: None,
+            });
+        }
+        for (key, value) in edits {
+            let outcome = match value {
+                Some(secret) => self.put(&key, &secret).await,
+                None => self.delete(&key).await.map(drop),
+            };
+            match outcome {
+                Ok(()) => count += 1,
+                // Whether the last one was made is not known.
+                Err(error @ StoreError::TimedOut { .. }) => return Err(error),
+                Err(error) if count == 0 => return Err(error),
+                Err(error) => {
+                    let stopped = Some(error);
+                    return Ok(Written { count, stopped });
+                }
+            }
+        }
+        Ok(Written {
+            count,
+            stopped: None,
+        })
     }
 
     /// Every key that has a value, in order.

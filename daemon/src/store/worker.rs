@@ -11,7 +11,7 @@ use hfd_proto::{Secret, StoreId, StoreState, StoreStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Backend, DEADLINE, Effect, Key, StoreError};
+use super::{Backend, DEADLINE, Edit, Effect, Key, StoreError, Written};
 
 /// A store that is not ready is looked at again after this long, then after twice as long each
 /// time: one that was frozen for a moment is found soon.
@@ -37,6 +37,7 @@ pub(super) enum Request {
     Get(Key, Call<Option<Secret>>),
     Put(Key, Secret, Call<()>),
     Delete(Key, Call<bool>),
+    Write(Vec<Edit>, Call<Written>),
     Keys(Call<Vec<Key>>),
     Probe(Call<()>),
 }
@@ -96,6 +97,10 @@ impl Worker {
             }
             Request::Delete(key, call) => {
                 self.make(call, Possible, async |place| place.delete(&key).await)
+                    .await;
+            }
+            Request::Write(edits, call) => {
+                self.make(call, Possible, async |place| place.write(edits).await)
                     .await;
             }
             Request::Keys(call) => {
@@ -186,8 +191,8 @@ impl Worker {
             (_, Some(error)) => Some(error.to_string()),
         };
         let new = StoreStatus {
-            id: self.id,
-            state,
+            id: self.id.into(),
+            state: state.into(),
             detail,
         };
         let changed = self.status.send_if_modified(|old| {
@@ -214,7 +219,10 @@ async fn within<T>(
     operation: impl AsyncFnOnce(&mut Backend) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let store = backend.id();
-    match timeout_at(deadline, caught(operation(backend))).await {
+    // On the heap, for as long as it takes: a call of the Secret Service needs tens of KiB, which the
+    // idle worker must not hold.
+    let operation = Box::pin(operation(backend));
+    match timeout_at(deadline, caught(operation)).await {
         // A single message to the provider went unanswered; whether it was the one that counts is
         // not worth knowing.
         Ok(Some(Err(StoreError::TimedOut { .. }))) | Err(_) => {

@@ -8,6 +8,7 @@ use super::{Home, Network};
 use crate::name::{Endpoint, TokenName};
 use crate::secret::Secret;
 use crate::store::StoreId;
+use crate::word::Word;
 
 /// Stores a token, after asking the Hub whose it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub struct LoginReply {
     /// Its Hub.
     pub endpoint: Endpoint,
     /// Where it rests.
-    pub store: StoreId,
+    pub store: Word<StoreId>,
     /// Whether it is now the active token of the caller's home.
     pub active: bool,
     /// Whether it took the place of another value of that name.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Home;
 use crate::name::TokenName;
 use crate::store::StoreId;
+use crate::word::Word;
 
 /// Reads the mirrors again and brings store and files together.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ pub struct StatusReply {
     /// The store where new tokens go.
     pub store: StoreStatus,
     /// `none`, `session` (hfd is locked) or `keychain`.
-    pub lock: LockState,
+    pub lock: Word<LockState>,
     /// The active token of the caller's home.
     pub active: Option<TokenName>,
     /// How many tokens there are.
@@ -88,9 +89,9 @@ pub struct DaemonStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreStatus {
     /// Which.
-    pub id: StoreId,
+    pub id: Word<StoreId>,
     /// How it is, as far as is known.
-    pub state: StoreState,
+    pub state: Word<StoreState>,
     /// More, for a person.
     pub detail: Option<String>,
 }
@@ -99,13 +100,13 @@ pub struct StoreStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StoreState {
-    /// It answered the last time it was asked, or was not asked yet.
+    /// It answered the last time it was asked.
     Ready,
     /// It is there and locked.
     Locked,
     /// It is not there, or refuses.
     Unavailable,
-    /// It has not answered in time.
+    /// It has not answered in time, or was not asked yet.
     Waiting,
 }
 
@@ -127,11 +128,11 @@ pub struct MirrorStatus {
     /// Its directory.
     pub dir: PathBuf,
     /// What it shows.
-    pub mode: Mode,
+    pub mode: Word<Mode>,
     /// Its active token.
     pub active: Option<TokenName>,
     /// How it is.
-    pub state: MirrorState,
+    pub state: Word<MirrorState>,
     /// More, for a person.
     pub detail: Option<String>,
 }

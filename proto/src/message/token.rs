@@ -6,12 +6,14 @@ use super::{Home, Network};
 use crate::name::{Endpoint, TokenName};
 use crate::secret::Secret;
 use crate::store::StoreId;
+use crate::word::Word;
 
 /// Asks for the value of a token.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Token {
-    /// Which; without one, what Hugging Face tools would use in `home`.
+    /// Which; without one, what Hugging Face tools would use in `home`. One that is not known is
+    /// looked for there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<TokenName>,
     /// The caller's Hugging Face home.
@@ -59,7 +61,7 @@ pub struct Entry {
     /// Whether the asking home's `token` file holds it.
     pub active: bool,
     /// What sort of credential it is.
-    pub kind: TokenKind,
+    pub kind: Word<TokenKind>,
     /// `read`, `write`, `fineGrained` or another word of the Hub's; null until the Hub was asked.
     pub role: Option<String>,
     /// The user it belongs to; null until the Hub was asked.
@@ -71,7 +73,7 @@ pub struct Entry {
     /// First three, `****`, last four characters; null while locked or shorter than 12.
     pub masked: Option<String>,
     /// Where it rests.
-    pub store: StoreId,
+    pub store: Word<StoreId>,
 }
 
 /// What sort of credential a token is.

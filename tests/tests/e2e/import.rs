@@ -37,6 +37,18 @@ fn tokens_of_the_hugging_face_client_are_in_the_keychain_afterwards() {
 }
 
 #[test]
+fn a_token_that_a_tool_has_just_added_is_found_by_its_name() {
+    let sandbox = Sandbox::new();
+    for name in ["first", "second"] {
+        let token = sandbox.token(name);
+        sandbox.hf(["auth", "login", "--token", &token.value]).ok();
+        // No daemon runs yet, or it has not seen the file.
+        sandbox.hfd(["token", name]).ok().prints(&token);
+    }
+    sandbox.hfd(["token", "third"]).exits(10);
+}
+
+#[test]
 fn refresh_tokens_expiry_and_a_bare_token_are_imported_too() {
     let sandbox = Sandbox::new();
     let oauth = sandbox.token_of(Account::oauth("alice"));

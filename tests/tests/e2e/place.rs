@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::Path;
 
-use hfd_e2e::{Sandbox, Stranger, eventually, fault, processes};
+use hfd_e2e::{Sandbox, Stranger, Token, eventually, fault, processes};
 
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -22,6 +22,23 @@ fn the_runtime_directory_vanishes() {
         .prints(&work);
     fault.answers("list", sandbox.hfd(["list"]).end());
     assert_eq!(sandbox.daemons(), [daemon], "still the one daemon");
+}
+
+#[test]
+fn the_state_directory_vanishes() {
+    let mut fault = fault!("state directory that vanishes");
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let play = sandbox.token("play");
+    fs::remove_dir_all(sandbox.state_dir()).unwrap();
+    // Another daemon could hold the lock anew by now: this one changes nothing any more.
+    let login = |token: &Token| sandbox.hfd(["login", "--with-token"]).stdin(token).end();
+    let refused = fault.answers("login", login(&play));
+    refused.notes("leaving");
+    eventually("it has left", || sandbox.daemons().is_empty());
+    fault.answers("login afterwards", login(&play));
+    let token = sandbox.hfd(["token", "work"]).end();
+    fault.answers("token afterwards", token).prints(&work);
 }
 
 #[test]
