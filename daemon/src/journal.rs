@@ -45,6 +45,9 @@ pub struct Item {
     /// Whether it is the refresh token.
     #[serde(default)]
     pub refresh: bool,
+    /// For one that is kept for `hfd restore`, what tells it apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<u64>,
 }
 
 impl Item {
@@ -53,10 +56,11 @@ impl Item {
         Key {
             endpoint: self.endpoint.clone(),
             name: self.name.clone(),
-            part: if self.refresh {
-                Part::Refresh
-            } else {
-                Part::Access
+            part: match (self.kept, self.refresh) {
+                (None, false) => Part::Access,
+                (None, true) => Part::Refresh,
+                (Some(number), false) => Part::KeptAccess(number),
+                (Some(number), true) => Part::KeptRefresh(number),
             },
         }
     }

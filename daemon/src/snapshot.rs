@@ -71,17 +71,20 @@ impl Snapshot {
 
     /// Every mirror as `status` shows it.
     pub fn mirror_statuses(&self) -> Vec<MirrorStatus> {
-        let statuses = self.mirrors.iter().filter_map(|(home, now)| {
-            let mirror = self.index.mirrors.get(home)?;
-            Some(MirrorStatus {
-                dir: home.token_path.parent()?.to_owned(),
-                mode: mirror.mode.into(),
-                active: mirror.active.clone(),
-                state: now.state.into(),
-                detail: now.detail.clone(),
-            })
-        });
-        statuses.collect()
+        let homes = self.mirrors.keys();
+        homes.filter_map(|home| self.mirror_status(home)).collect()
+    }
+
+    /// One of them.
+    pub fn mirror_status(&self, home: &Home) -> Option<MirrorStatus> {
+        let (mirror, now) = self.mirror(home)?;
+        Some(MirrorStatus {
+            dir: home.token_path.parent()?.to_owned(),
+            mode: mirror.mode.into(),
+            active: mirror.active.clone(),
+            state: now.state.into(),
+            detail: now.detail.clone(),
+        })
     }
 }
 

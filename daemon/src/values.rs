@@ -1,6 +1,7 @@
 //! Where the value of a token is found: in locked memory, else in its store.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hfd_core::model::{Fingerprint, Index, Record, Salt};
@@ -18,6 +19,8 @@ pub struct Values {
     arena: Arena<Fingerprint>,
     /// What `list` shows, which outlives the value's place in the arena.
     masked: Mutex<HashMap<Fingerprint, String>>,
+    /// While hfd is locked nothing is remembered.
+    locked: AtomicBool,
 }
 
 impl Values {
@@ -28,11 +31,24 @@ impl Values {
             stores,
             arena: Arena::new(),
             masked: Mutex::default(),
+            locked: AtomicBool::new(false),
+        }
+    }
+
+    /// Wipes everything and remembers nothing more, or begins to again.
+    pub fn lock(&self, locked: bool) {
+        self.locked.store(locked, Ordering::Release);
+        if locked {
+            self.arena.clear();
+            lock(&self.masked).clear();
         }
     }
 
     /// Remembers the value of an access token.
     pub fn learn(&self, print: Fingerprint, value: &Secret) {
+        if self.locked.load(Ordering::Acquire) {
+            return;
+        }
         self.arena.put(print, value);
         if let Some(masked) = value.masked() {
             lock(&self.masked).insert(print, masked);

@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 mod caller;
+mod mirror;
+mod restore;
 mod session;
 mod state;
 mod token;
 
 pub use caller::*;
+pub use mirror::*;
+pub use restore::*;
 pub use session::*;
 pub use state::*;
 pub use token::*;
@@ -79,6 +83,16 @@ requests! {
     "switch" Switch => SwitchReply;
     /// Give a token another name.
     "rename" Rename => RenameReply;
+    /// Bring back what was logged out or replaced.
+    "restore" Restore => RestoreReply;
+    /// Make a directory a mirror, or change its mode.
+    "manage" Manage => ManageReply;
+    /// End the management of a mirror.
+    "unmanage" Unmanage => UnmanageReply;
+    /// Hide every token.
+    "lock" Lock => LockReply;
+    /// Show them again.
+    "unlock" Unlock => LockReply;
     /// Ask the Hub whose token it is.
     "whoami" Whoami => WhoamiReply, patience 45;
     /// Reconcile now.

@@ -28,6 +28,11 @@ impl Fingerprint {
         self.0
     }
 
+    /// Half of it: enough to tell apart the values of one name.
+    pub fn half(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
     /// The first four hexadecimal digits, as in `unnamed-3fa9`.
     pub fn short(self) -> String {
         format!("{:04x}", self.0 >> 112)
@@ -182,6 +187,30 @@ pub struct Tombstone {
     pub by: String,
 }
 
+/// A token that was logged out or replaced. Its values rest in the store for [`KEPT_FOR`], and
+/// `hfd restore` brings it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its name.
+    pub name: TokenName,
+    /// All about it.
+    pub record: Record,
+    /// When it went, in Unix seconds.
+    pub at: i64,
+    /// `hfd`, or the mirror's directory where a tool did it.
+    pub by: String,
+    /// Whether another value took its place; otherwise it was logged out.
+    pub replaced: bool,
+    /// What tells its items in the store from those of others of its name.
+    pub number: u64,
+}
+
+/// How long it is kept, in seconds: 30 days.
+pub const KEPT_FOR: i64 = 30 * 24 * 3600;
+
+/// So many are kept; the oldest go first.
+pub const MAX_KEPT: usize = 256;
+
 /// Everything the daemon knows about one machine's tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
@@ -199,6 +228,15 @@ pub struct Index {
     /// Values that hfd itself replaced, oldest first.
     #[serde(default)]
     pub superseded: BTreeMap<TokenName, Vec<Fingerprint>>,
+    /// Whether there ever was a mirror: the first home of all becomes one by itself.
+    #[serde(default)]
+    pub had_mirror: bool,
+    /// What can be brought back, oldest first.
+    #[serde(default)]
+    pub kept: Vec<Kept>,
+    /// Whether hfd is locked: mirrors are hidden, no value is told.
+    #[serde(default)]
+    pub locked: bool,
 }
 
 /// One change of the index, as the journal keeps it. Applying one twice changes nothing more.
@@ -246,6 +284,28 @@ pub enum Change {
         /// The token.
         name: Option<TokenName>,
     },
+    /// A directory is no mirror any more.
+    Unmanage {
+        /// Which.
+        home: Home,
+    },
+    /// A token that went can be brought back.
+    Keep {
+        /// What is remembered of it.
+        kept: Kept,
+    },
+    /// It cannot any more.
+    Forget {
+        /// Its name.
+        name: TokenName,
+        /// Its access token.
+        access: Fingerprint,
+    },
+    /// hfd is locked, or unlocked.
+    Lock {
+        /// Which of the two.
+        locked: bool,
+    },
     /// Files and view of a mirror agree on this.
     Agree {
         /// The mirror.
@@ -264,6 +324,9 @@ impl Index {
             mirrors: BTreeMap::new(),
             tombstones: Vec::new(),
             superseded: BTreeMap::new(),
+            had_mirror: false,
+            kept: Vec::new(),
+            locked: false,
         }
     }
 
@@ -280,6 +343,7 @@ impl Index {
             Change::Remove { tombstone } => self.remove(tombstone),
             Change::Rename { old, new } => self.rename(&old, new),
             Change::Manage { home, mode } => {
+                self.had_mirror = true;
                 let new = Mirror {
                     mode,
                     active: None,
@@ -292,6 +356,13 @@ impl Index {
                     mirror.active = name;
                 }
             }
+            Change::Unmanage { home } => drop(self.mirrors.remove(&home)),
+            Change::Keep { kept } => {
+                self.forget(&kept.name, kept.record.access);
+                self.kept.push(kept);
+            }
+            Change::Forget { name, access } => self.forget(&name, access),
+            Change::Lock { locked } => self.locked = locked,
             Change::Agree { home, base } => {
                 if let Some(mirror) = self.mirrors.get_mut(&home) {
                     mirror.base = base;
@@ -314,6 +385,11 @@ impl Index {
         }
         let old = self.tokens.insert(name.clone(), record);
         old.map(|old| old.access)
+    }
+
+    fn forget(&mut self, name: &TokenName, access: Fingerprint) {
+        self.kept
+            .retain(|kept| kept.name != *name || kept.record.access != access);
     }
 
     fn supersede(&mut self, name: TokenName, old: Fingerprint) {

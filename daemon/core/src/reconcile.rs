@@ -322,7 +322,8 @@ impl<'a> Merge<'a> {
         // While the active token gets another value, `token` may be of another one.
         let active = self.mirror.active.as_ref();
         let is_right = self.token == self.view.token && !active.is_some_and(|it| plan.changes(it));
-        if is_right || (self.token == base && !self.came_back(plan, value)) {
+        let came_back = occasion == Occasion::Noticed && self.came_back(plan, value);
+        if is_right || (self.token == base && !came_back) {
             return;
         }
         let name = self.name_of_token(plan, value);

@@ -8,6 +8,10 @@ use crate::model::{Base, Index, Mirror, Print};
 /// What the files of `mirror` should hold; `None` for a mirror that holds nothing of ours and is
 /// not to be touched.
 pub fn view(index: &Index, mirror: &Mirror) -> Option<Base> {
+    if index.locked {
+        // As if there were no tokens; what a tool writes meanwhile is imported, and hidden again.
+        return (mirror.mode != Mode::Off).then(Base::default);
+    }
     let active = mirror
         .active
         .as_ref()

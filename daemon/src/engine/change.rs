@@ -2,13 +2,13 @@
 
 use std::io;
 
-use hfd_core::model::{Change, Record};
+use hfd_core::model::{Change, Kept, Record};
 use hfd_proto::{Error, Kind, Secret, StoreId, TokenName};
 use tokio::time::timeout_at;
 
 use super::Worker;
 use crate::journal::Item;
-use crate::store::{Effect, StoreError};
+use crate::store::{Effect, Part, StoreError};
 
 /// Edits that share a call to a store: few enough that a keychain answers in time.
 const TOGETHER: usize = 64;
@@ -19,6 +19,15 @@ pub(super) fn disk(error: &io::Error) -> Error {
         .hint("make room on the disk of the state directory, then repeat the command")
 }
 
+/// The items of what is kept for `hfd restore`.
+pub(super) fn kept_items(kept: &Kept) -> Vec<Item> {
+    let mut items = items(&kept.name, &kept.record);
+    for item in &mut items {
+        item.kept = Some(kept.number);
+    }
+    items
+}
+
 /// The items of a token in its store.
 pub(super) fn items(name: &TokenName, record: &Record) -> Vec<Item> {
     let item = |refresh| Item {
@@ -26,6 +35,7 @@ pub(super) fn items(name: &TokenName, record: &Record) -> Vec<Item> {
         endpoint: record.endpoint.clone(),
         name: name.clone(),
         refresh,
+        kept: None,
     };
     [item(false)]
         .into_iter()
@@ -68,7 +78,10 @@ impl Worker {
             return Err(error);
         }
         self.parts.journal.done(id).map_err(|e| unrecorded(&e))?;
-        for (item, value) in puts.iter().filter(|(item, _)| !item.refresh) {
+        for (item, value) in puts
+            .iter()
+            .filter(|(item, _)| item.key().part == Part::Access)
+        {
             tracing::debug!(name = ?item.name, "stored");
             self.parts.values.learn(salt.fingerprint(value), value);
         }

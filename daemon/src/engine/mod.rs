@@ -3,12 +3,15 @@
 //! answered after its effect. Reads never come here.
 
 mod change;
+mod manage;
+mod restore;
 mod session;
 mod settle;
 mod sync;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use manage::locked;
 pub(crate) use session::not_logged_in;
 pub(crate) use sync::{now, token_of};
 
@@ -19,8 +22,9 @@ use std::time::Duration;
 
 use hfd_core::model::{Change, Fingerprint, Index};
 use hfd_proto::{
-    Error, Event, Home, Kind, Login, LoginReply, Logout, LogoutReply, Mode, Rename, RenameReply,
-    Switch, SwitchReply, SyncReply, TokenName, WhoamiReply,
+    Error, Event, Home, Kind, LockReply, Login, LoginReply, Logout, LogoutReply, Manage,
+    ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Switch, SwitchReply, SyncReply,
+    TokenName, Unmanage, UnmanageReply, WhoamiReply,
 };
 use tokio::runtime;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -55,6 +59,10 @@ enum Job {
     Switch(Switch, Answer<SwitchReply>),
     Rename(Rename, Answer<RenameReply>),
     Sync(Option<Home>, Answer<SyncReply>),
+    Restore(Restore, Answer<RestoreReply>),
+    Manage(Manage, Answer<ManageReply>),
+    Unmanage(Unmanage, Answer<UnmanageReply>),
+    Lock(bool, Answer<LockReply>),
     Notice(Option<Home>),
     Learn(WhoamiReply),
     Replaced(TokenName, [Fingerprint; 2]),
@@ -150,6 +158,14 @@ impl Engine {
         switch(request: Switch) -> SwitchReply = Job::Switch;
         /// Renames a token.
         rename(request: Rename) -> RenameReply = Job::Rename;
+        /// Brings back what was logged out or replaced.
+        restore(request: Restore) -> RestoreReply = Job::Restore;
+        /// Makes a directory a mirror, or changes its mode.
+        manage(request: Manage) -> ManageReply = Job::Manage;
+        /// Ends the management of a mirror.
+        unmanage(request: Unmanage) -> UnmanageReply = Job::Unmanage;
+        /// Hides every token, or shows them again.
+        lock(locked: bool) -> LockReply = Job::Lock;
         /// Looks at the mirrors and brings them in step; the first home seen becomes a mirror.
         sync(home: Option<Home>) -> SyncReply = Job::Sync;
         /// Answers when everything asked for before is done.
@@ -195,6 +211,10 @@ impl Job {
             Self::Switch(_, answer) => drop(answer.send(Err(error))),
             Self::Rename(_, answer) => drop(answer.send(Err(error))),
             Self::Sync(_, answer) => drop(answer.send(Err(error))),
+            Self::Restore(_, answer) => drop(answer.send(Err(error))),
+            Self::Manage(_, answer) => drop(answer.send(Err(error))),
+            Self::Unmanage(_, answer) => drop(answer.send(Err(error))),
+            Self::Lock(_, answer) => drop(answer.send(Err(error))),
             Self::Rest(answer) => drop(answer.send(Err(error))),
             Self::Notice(_) | Self::Learn(_) | Self::Replaced(..) => {}
         }
@@ -213,6 +233,7 @@ struct Worker {
 impl Worker {
     async fn run(mut self, mut queue: mpsc::Receiver<(Instant, Job)>) {
         self.deadline = Instant::now() + DEADLINE;
+        self.parts.values.lock(self.index().locked);
         self.open_mirrors();
         self.publish();
         self.catch_up().await;
@@ -282,6 +303,22 @@ impl Worker {
                 let outcome = self.sync(home).await;
                 self.reply(answer, outcome);
             }
+            Job::Restore(request, answer) => {
+                let outcome = self.restore(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Manage(request, answer) => {
+                let outcome = self.manage(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Unmanage(request, answer) => {
+                let outcome = self.unmanage(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Lock(locked, answer) => {
+                let outcome = self.lock(locked).await;
+                self.reply(answer, outcome);
+            }
             Job::Notice(home) => {
                 if let Err(error) = self.sync(home).await {
                     tracing::warn!(%error, "cannot look at the mirrors");
@@ -312,6 +349,7 @@ impl Worker {
     async fn catch_up(&mut self) {
         self.settle().await;
         self.search_stores().await;
+        self.expire_kept().await;
         self.sync_mirrors().await;
     }
 
@@ -356,12 +394,17 @@ impl Worker {
         if self.index().mirrors.contains_key(home) {
             return Ok(Some(home.clone()));
         }
-        let mode = if self.index().mirrors.is_empty() {
-            Some(Mode::Files)
-        } else {
-            manage
+        let mode = match self.index().had_mirror {
+            false => Some(Mode::Files),
+            true => manage,
         };
         let Some(mode) = mode else { return Ok(None) };
+        self.add_mirror(home, mode).await?;
+        Ok(Some(home.clone()))
+    }
+
+    /// A directory becomes a mirror, if it is private.
+    async fn add_mirror(&mut self, home: &Home, mode: Mode) -> Result<(), Error> {
         let now = sync::open_mirror(home.clone())?;
         let checked = now
             .disk
@@ -393,6 +436,6 @@ impl Worker {
             .change(vec![manage], true)
             .map_err(|error| change::disk(&error))?;
         self.mirrors.insert(home.clone(), now);
-        Ok(Some(home.clone()))
+        Ok(())
     }
 }

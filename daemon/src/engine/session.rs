@@ -3,12 +3,12 @@
 use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
 use hfd_core::reconcile::Occasion;
 use hfd_proto::{
-    Error, Home, Kind, Login, LoginReply, Logout, LogoutReply, MirrorState, Mode, Pending, Rename,
-    RenameReply, Secret, StoreId, Switch, SwitchReply, TokenName, WhoamiReply,
+    Error, Home, Kind, Login, LoginReply, Logout, LogoutReply, MirrorState, MirrorStatus, Mode,
+    Pending, Rename, RenameReply, Secret, StoreId, Switch, SwitchReply, TokenName, WhoamiReply,
 };
 
 use super::Worker;
-use super::change::items;
+use super::change::{items, kept_items};
 use super::settle::kind_of;
 use super::sync::{now, shown};
 use crate::hub::Identity;
@@ -43,8 +43,14 @@ impl Worker {
         let kept = items(&name, &record);
         let deletes = old.iter().flat_map(|old| items(&name, old));
         let deletes = deletes.filter(|item| !kept.contains(item)).collect();
-        self.transact(vec![(item, request.token.clone())], deletes, changes)
-            .await?;
+        let mut puts = Vec::new();
+        if let Some(old) = old.as_ref().filter(|old| old.access != record.access) {
+            let keeping = self.keep(&name, old, "hfd", true).await?;
+            puts = keeping.puts;
+            changes.extend(keeping.change);
+        }
+        puts.push((item, request.token.clone()));
+        self.transact(puts, deletes, changes).await?;
         self.event("login", Some(&name), None);
         let pending = self.write_mirrors(home.as_ref(), &name).await?;
         Ok(LoginReply {
@@ -71,12 +77,24 @@ impl Worker {
             None if request.all => self.index().tokens.keys().cloned().collect(),
             None => vec![active.clone().ok_or_else(not_logged_in)?],
         };
-        let (mut deletes, mut changes) = (Vec::new(), Vec::new());
+        let (mut puts, mut deletes, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for (name, record) in names
             .iter()
             .filter_map(|name| self.index().tokens.get_key_value(name))
         {
             deletes.extend(items(name, record));
+            if request.purge {
+                let kept = self.index().kept.iter().filter(|kept| kept.name == *name);
+                deletes.extend(kept.clone().flat_map(kept_items));
+                changes.extend(kept.map(|kept| Change::Forget {
+                    name: name.clone(),
+                    access: kept.record.access,
+                }));
+            } else {
+                let keeping = self.keep(name, record, "hfd", false).await?;
+                puts.extend(keeping.puts);
+                changes.extend(keeping.change);
+            }
             let (name, access, at) = (name.clone(), record.access, now());
             let tombstone = Tombstone {
                 name,
@@ -86,7 +104,7 @@ impl Worker {
             };
             changes.push(Change::Remove { tombstone });
         }
-        self.transact(Vec::new(), deletes, changes).await?;
+        self.transact(puts, deletes, changes).await?;
         for name in &names {
             self.event("logout", Some(name), None);
         }
@@ -228,11 +246,12 @@ impl Worker {
 
     /// Before a change: what is still open is settled, and the caller's files are looked at, so
     /// that nothing which a tool has just written is taken for old.
-    async fn prepare(
+    pub(super) async fn prepare(
         &mut self,
         home: Option<&Home>,
         manage: Option<Mode>,
     ) -> Result<Option<Home>, Error> {
+        self.check_unlocked()?;
         let own = self.own_mirror(home, manage).await?;
         self.settle().await;
         if let Some(home) = &own {
@@ -243,7 +262,7 @@ impl Worker {
 
     /// Brings every mirror in step after a change. The caller's own must hold it; the others are
     /// named where they do not.
-    async fn write_mirrors(
+    pub(super) async fn write_mirrors(
         &mut self,
         own: Option<&Home>,
         name: &TokenName,
@@ -391,7 +410,7 @@ pub(crate) fn not_logged_in() -> Error {
     Error::new(Kind::NotLoggedIn, "not logged in").hint("`hfd login` logs in")
 }
 
-fn not_managed(home: Option<&Home>) -> Error {
+pub(super) fn not_managed(home: Option<&Home>) -> Error {
     match home {
         None => Error::new(Kind::Usage, "no Hugging Face home was given"),
         Some(home) => Error::new(
@@ -400,6 +419,20 @@ fn not_managed(home: Option<&Home>) -> Error {
         )
         .hint("`hfd login` there makes it a mirror, or unset HF_HOME"),
     }
+}
+
+/// A mirror that could not be brought in step with what was just asked for.
+pub(super) fn not_written_at(home: &Home, mirror: &MirrorStatus) -> Error {
+    let kind = match mirror.state == MirrorState::Waiting {
+        true => Kind::TimedOut,
+        false => Kind::Other,
+    };
+    let detail = mirror.detail.as_deref().unwrap_or("they are not in step");
+    Error::new(
+        kind,
+        format!("the files in {} do not follow: {detail}", shown(home)),
+    )
+    .hint("mend that, then run `hfd sync`")
 }
 
 fn not_written(home: &Home, name: &TokenName, state: MirrorState, detail: &str) -> Error {

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use hfd_core::model::{Change, Record};
+use hfd_core::model::{Change, Kept, Record};
 use hfd_proto::{Error, Secret, StoreId, StoreState, TokenKind, TokenName};
 use tokio::time::timeout_at;
 
 use super::Worker;
-use super::change::timed_out;
+use super::change::{items, kept_items, timed_out};
+use super::sync::now;
 use crate::journal::{Item, Transaction};
 use crate::store::{Key, Part};
 
@@ -56,10 +57,10 @@ impl Worker {
         }
         let reached = |item: &Item| there.contains(&item);
         let mut missing = transaction.puts.iter().filter(|(item, _)| !reached(item));
-        let whole = match renames(transaction) {
-            // The old name still has both tokens: it stays.
-            true => missing.next().is_none(),
-            false => missing.all(|(item, _)| item.refresh),
+        let whole = match separable(transaction) {
+            true => missing.all(|(item, _)| item.refresh),
+            // What it began with is still there: it stays.
+            false => missing.next().is_none(),
         };
         let mut touched = false;
         if whole {
@@ -72,13 +73,17 @@ impl Worker {
             return Ok(());
         }
         // Each of several imported tokens stands for itself. Of anything else nothing is kept.
-        let kept: Vec<&TokenName> = match renames(transaction) {
-            true => Vec::new(),
-            false => there
+        let lost = |name: &TokenName| {
+            let mut puts = transaction.puts.iter();
+            puts.any(|(item, _)| item.name == *name && !item.refresh && !reached(item))
+        };
+        let kept: Vec<&TokenName> = match separable(transaction) {
+            true => there
                 .iter()
-                .filter(|item| !item.refresh)
                 .map(|item| &item.name)
+                .filter(|name| !lost(name))
                 .collect(),
+            false => Vec::new(),
         };
         let strays = there.iter().filter(|item| !kept.contains(&&item.name));
         let strays = strays.filter(|item| !self.is_known(item));
@@ -87,7 +92,7 @@ impl Worker {
         let deletes: Vec<Item> = strays.copied().chain(replaced).cloned().collect();
         self.in_store(&[], &deletes, &mut touched).await?;
         let changes = transaction.changes.iter().filter(|change| {
-            matches!(change, Change::Put { name, .. } | Change::Take { name, .. }
+            matches!(change, Change::Put { name, .. } | Change::Take { name, .. } | Change::Keep { kept: Kept { name, .. } }
                 if kept.contains(&name))
         });
         self.change(changes.cloned().collect())?;
@@ -101,10 +106,12 @@ impl Worker {
         Ok(())
     }
 
-    /// Whether the index has a token whose item this is.
+    /// Whether the index knows whose item this is.
     fn is_known(&self, item: &Item) -> bool {
         let record = self.index().tokens.get(&item.name);
-        record.is_some_and(|record| super::change::items(&item.name, record).contains(item))
+        let mut kept = self.index().kept.iter();
+        record.is_some_and(|record| items(&item.name, record).contains(item))
+            || kept.any(|kept| kept_items(kept).contains(item))
     }
 
     fn finish(
@@ -168,7 +175,8 @@ impl Worker {
         };
         let unknown: Vec<&Key> = keys
             .iter()
-            .filter(|key| key.part == Part::Access && !self.is_known(&item(id, key)))
+            .filter(|key| matches!(key.part, Part::Access | Part::KeptAccess(_)))
+            .filter(|key| !self.is_known(&item(id, key)))
             .collect();
         // What is found is kept at once: thousands of tokens may take more than one attempt.
         for some in unknown.chunks(CHUNK) {
@@ -177,6 +185,10 @@ impl Worker {
                 let same = |change: &Change| matches!(change, Change::Put { name, .. } if *name == key.name);
                 if changes.iter().any(same) {
                     self.change(std::mem::take(&mut changes))?;
+                }
+                if let Part::KeptAccess(number) = key.part {
+                    changes.extend(self.found_kept(id, key, number, &keys).await?);
+                    continue;
                 }
                 if self.index().tokens.contains_key(&key.name) {
                     // Two Hubs, or two stores, with a token of the same name.
@@ -204,6 +216,36 @@ impl Worker {
             tracing::info!(store, found, "took up tokens that the store holds");
         }
         Ok(())
+    }
+
+    /// What is kept for `hfd restore`, from now on for the whole time again.
+    async fn found_kept(
+        &self,
+        id: StoreId,
+        key: &Key,
+        number: u64,
+        keys: &[Key],
+    ) -> Result<Option<Change>, Error> {
+        let Some(access) = self.read_item(&item(id, key)).await? else {
+            return Ok(None);
+        };
+        let refresh = Key {
+            part: Part::KeptRefresh(number),
+            ..key.clone()
+        };
+        let refresh = match keys.contains(&refresh) {
+            true => self.read_item(&item(id, &refresh)).await?,
+            false => None,
+        };
+        let kept = Kept {
+            name: key.name.clone(),
+            record: self.found(id, key, &access, refresh.as_ref()),
+            at: now(),
+            by: "hfd".to_owned(),
+            replaced: false,
+            number,
+        };
+        Ok(Some(Change::Keep { kept }))
     }
 
     /// The access token of a key whose name another token has. Without its refresh token, which goes
@@ -241,9 +283,10 @@ impl Worker {
     }
 }
 
-fn renames(transaction: &Transaction) -> bool {
+/// Whether its tokens stand each for itself: new ones do, what is renamed or removed does not.
+fn separable(transaction: &Transaction) -> bool {
     let mut changes = transaction.changes.iter();
-    changes.any(|change| matches!(change, Change::Rename { .. }))
+    !changes.any(|change| matches!(change, Change::Rename { .. } | Change::Remove { .. }))
 }
 
 fn item(store: StoreId, key: &Key) -> Item {
@@ -251,7 +294,11 @@ fn item(store: StoreId, key: &Key) -> Item {
         store,
         endpoint: key.endpoint.clone(),
         name: key.name.clone(),
-        refresh: key.part == Part::Refresh,
+        refresh: matches!(key.part, Part::Refresh | Part::KeptRefresh(_)),
+        kept: match key.part {
+            Part::Access | Part::Refresh => None,
+            Part::KeptAccess(number) | Part::KeptRefresh(number) => Some(number),
+        },
     }
 }
 

@@ -256,7 +256,13 @@ impl Worker {
                 endpoint: record.endpoint.clone(),
                 name: import.name.clone(),
                 refresh,
+                kept: None,
             });
+            if let Some(old) = old.filter(|old| old.access != record.access) {
+                let keeping = self.keep(&import.name, old, &shown(home), true).await?;
+                puts.extend(keeping.puts);
+                changes.extend(keeping.change);
+            }
             if old.is_none_or(|old| old.access != record.access) {
                 puts.push((access, import.access.clone()));
             }
@@ -326,8 +332,10 @@ impl Worker {
             by: shown(home),
         };
         let deletes = items(name, record);
-        self.transact(Vec::new(), deletes, vec![Change::Remove { tombstone }])
-            .await?;
+        let keeping = self.keep(name, record, &shown(home), false).await?;
+        let mut changes: Vec<Change> = keeping.change.into_iter().collect();
+        changes.push(Change::Remove { tombstone });
+        self.transact(keeping.puts, deletes, changes).await?;
         self.note(done, home, name, "removed");
         Ok(())
     }

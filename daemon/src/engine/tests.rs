@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use hfd_core::model::Salt;
 use hfd_proto::{
-    Endpoint, Error, Event, Home, Kind, Login, LoginReply, Logout, MirrorState, Rename, Secret,
-    StoreId, Switch, TokenName,
+    Endpoint, Error, Event, Home, Kind, Login, LoginReply, Logout, Manage, MirrorState, Mode,
+    Rename, Restore, Secret, StoreId, Switch, TokenName, Unmanage,
 };
 use tokio::sync::{broadcast, watch};
 
@@ -332,19 +332,21 @@ async fn a_logout_of_which_half_was_done_is_completed() {
     for name in ["a", "b", "c"] {
         bench.login(name, &format!("hf_{name}")).await.unwrap();
     }
-    bench.knobs.fail_after(1);
+    // Three copies are kept, one of the tokens is removed, the next is refused.
+    bench.knobs.fail_after(4);
     let all = Logout {
         name: None,
         all: true,
+        purge: false,
         home: bench.home(),
     };
     let error = bench.engine.logout(all).await.unwrap_err();
     assert_eq!(error.kind, Kind::TimedOut, "it was begun: {error}");
-    assert_eq!(bench.in_keychain().await, 2);
+    assert_eq!(bench.in_keychain().await, 5);
     bench.event("settled").await;
     bench.sync().await;
     assert_eq!(bench.names(), [""; 0]);
-    assert_eq!(bench.in_keychain().await, 0);
+    assert_eq!(bench.in_keychain().await, 3, "what can be brought back");
     assert_eq!(bench.read("token"), "(none)");
 }
 
@@ -437,15 +439,17 @@ async fn logout_and_rename_reach_keychain_and_files() {
     let logout = Logout {
         name: None,
         all: false,
+        purge: false,
         home: bench.home(),
     };
     let reply = bench.engine.logout(logout).await.unwrap();
     assert_eq!((reply.removed, reply.was_active), (vec![name("fun")], true));
-    assert_eq!(bench.in_keychain().await, 1);
+    assert_eq!(bench.in_keychain().await, 2, "one is kept");
     assert_eq!(bench.read("token"), "(none)");
     let logout = Logout {
         name: Some(name("nobody")),
         all: false,
+        purge: false,
         home: bench.home(),
     };
     assert_eq!(
@@ -516,5 +520,193 @@ async fn upstreams_logout_of_one_name_is_believed() {
     std::fs::remove_file(bench.path("token")).unwrap();
     bench.sync().await;
     assert_eq!(bench.names(), ["work"]);
+    assert_eq!(bench.in_keychain().await, 2, "one is kept");
+}
+
+impl Bench {
+    async fn logout(&self, name_: &str, purge: bool) {
+        let logout = Logout {
+            name: Some(name(name_)),
+            all: false,
+            purge,
+            home: self.home(),
+        };
+        self.engine.logout(logout).await.unwrap();
+    }
+
+    async fn restore(&self, name_: Option<&str>) -> Result<hfd_proto::RestoreReply, Error> {
+        let restore = Restore {
+            name: name_.map(name),
+            home: self.home(),
+        };
+        self.engine.restore(restore).await
+    }
+
+    /// Names of what can be brought back, with who did it.
+    async fn kept(&self) -> Vec<(String, String, bool)> {
+        let kept = self.restore(None).await.unwrap().kept;
+        kept.into_iter()
+            .map(|entry| (entry.name.as_str().to_owned(), entry.by, entry.replaced))
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn what_was_logged_out_can_be_brought_back() {
+    let mut bench = Bench::new();
+    let stored =
+        "[oauth-b]\nhf_token = hf_oauth_b\nrefresh_token = rt_b\nexpires_at = 2000000000\n\n";
+    std::fs::write(bench.path("stored_tokens"), stored).unwrap();
+    bench.sync().await;
+    bench.logout("oauth-b", false).await;
+    assert_eq!(bench.names(), [""; 0]);
+    assert_eq!(bench.in_keychain().await, 2, "both values are kept");
+    assert_eq!(
+        bench.kept().await,
+        [("oauth-b".into(), "hfd".into(), false)]
+    );
+    bench.restart();
+    bench.restore(Some("oauth-b")).await.unwrap();
+    assert_eq!(bench.read("stored_tokens"), stored);
+    assert_eq!(bench.in_keychain().await, 2);
+    assert_eq!(bench.kept().await, []);
+    let error = bench.restore(Some("oauth-b")).await.unwrap_err();
+    assert_eq!(error.kind, Kind::NoSuchToken);
+}
+
+#[tokio::test]
+async fn what_was_purged_is_gone() {
+    let bench = Bench::new();
+    bench.login("work", "hf_one").await.unwrap();
+    bench.login("work", "hf_two").await.unwrap();
+    assert_eq!(bench.kept().await, [("work".into(), "hfd".into(), true)]);
+    bench.logout("work", true).await;
+    assert_eq!(bench.kept().await, []);
+    assert_eq!(bench.in_keychain().await, 0);
+}
+
+#[tokio::test]
+async fn a_value_that_a_tool_replaced_can_be_brought_back_and_the_other_then_too() {
+    let bench = Bench::new();
+    bench.login("work", "hf_ours").await.unwrap();
+    std::fs::write(
+        bench.path("stored_tokens"),
+        "[work]\nhf_token = hf_theirs\n\n",
+    )
+    .unwrap();
+    std::fs::write(bench.path("token"), "hf_theirs").unwrap();
+    bench.sync().await;
+    let by = bench.directory.path().join("hf").display().to_string();
+    assert_eq!(bench.kept().await, [("work".into(), by, true)]);
+    bench.restore(Some("work")).await.unwrap();
+    assert_eq!(bench.read("token"), "hf_ours");
+    assert_eq!(bench.kept().await, [("work".into(), "hfd".into(), true)]);
+    bench.restore(Some("work")).await.unwrap();
+    assert_eq!(bench.read("token"), "hf_theirs");
+    assert_eq!(bench.in_keychain().await, 2);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_found_again_without_the_index() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.logout("work", false).await;
+    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
+    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    bench.restart();
+    bench.sync().await;
+    assert_eq!(bench.names(), [""; 0]);
+    assert_eq!(bench.kept().await.len(), 1);
+    bench.restore(Some("work")).await.unwrap();
+    assert_eq!(bench.names(), ["work"]);
     assert_eq!(bench.in_keychain().await, 1);
+}
+
+#[tokio::test]
+async fn a_lock_hides_everything_and_outlives_the_daemon() {
+    let mut bench = Bench::new();
+    bench.login("play", "hf_play").await.unwrap();
+    bench.login("work", "hf_work").await.unwrap();
+    let (stored, token) = (bench.read("stored_tokens"), bench.read("token"));
+    bench.engine.lock(true).await.unwrap();
+    assert_eq!(bench.read("token"), "(none)");
+    assert!(!bench.read("stored_tokens").contains("hf_"));
+    assert_eq!(
+        bench.login("more", "hf_more").await.unwrap_err().kind,
+        Kind::Locked
+    );
+    bench.restart();
+    // A tool logs in meanwhile: that is taken up, and hidden again.
+    std::fs::write(
+        bench.path("stored_tokens"),
+        "[tool]\nhf_token = hf_tool\n\n",
+    )
+    .unwrap();
+    std::fs::write(bench.path("token"), "hf_tool").unwrap();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["play", "tool", "work"]);
+    assert_eq!(bench.read("token"), "(none)");
+    assert!(!bench.read("stored_tokens").contains("hf_"));
+    let reply = bench.engine.lock(false).await.unwrap();
+    assert!(reply.was_locked && reply.pending.is_empty());
+    assert_eq!(bench.read("token"), "hf_tool");
+    let switch = Switch {
+        name: name("work"),
+        home: bench.home(),
+        all: false,
+    };
+    bench.engine.switch(switch).await.unwrap();
+    bench.logout("tool", true).await;
+    assert_eq!(
+        (bench.read("stored_tokens"), bench.read("token")),
+        (stored, token)
+    );
+}
+
+#[tokio::test]
+async fn a_mirror_shows_what_its_mode_says() {
+    let bench = Bench::new();
+    bench.login("play", "hf_play").await.unwrap();
+    bench.login("work", "hf_work").await.unwrap();
+    let all = bench.read("stored_tokens");
+    let manage = async |mode| {
+        let home = bench.home().unwrap();
+        bench.engine.manage(Manage { home, mode }).await.unwrap()
+    };
+    manage(Mode::ActiveOnly).await;
+    assert_eq!(
+        bench.read("stored_tokens"),
+        "[work]\nhf_token = hf_work\n\n"
+    );
+    assert_eq!(bench.read("token"), "hf_work");
+    manage(Mode::Off).await;
+    assert_eq!(
+        (
+            bench.read("stored_tokens").as_str(),
+            bench.read("token").as_str()
+        ),
+        ("", "(none)")
+    );
+    assert_eq!(bench.names(), ["play", "work"]);
+    // Nothing that a tool does there concerns hfd.
+    std::fs::write(bench.path("token"), "hf_tool").unwrap();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["play", "work"]);
+    std::fs::remove_file(bench.path("token")).unwrap();
+    manage(Mode::Files).await;
+    assert_eq!(bench.read("stored_tokens"), all);
+}
+
+#[tokio::test]
+async fn a_mirror_that_is_removed_keeps_its_files_and_is_left_alone() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let home = bench.home().unwrap();
+    bench.engine.unmanage(Unmanage { home }).await.unwrap();
+    assert_eq!(bench.read("token"), "hf_work");
+    bench.sync().await;
+    assert!(bench.state.borrow().index.mirrors.is_empty());
+    let home = bench.home().unwrap();
+    let error = bench.engine.unmanage(Unmanage { home }).await.unwrap_err();
+    assert_eq!(error.kind, Kind::Refused);
 }

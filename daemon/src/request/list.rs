@@ -15,7 +15,7 @@ pub(super) async fn answer(daemon: &Daemon, request: List) -> Result<Listed, Err
     for (name, record) in &snapshot.index.tokens {
         let store = daemon.stores.get(record.store)?;
         let mut masked = daemon.values.masked(record.access);
-        if masked.is_none() && Instant::now() < deadline {
+        if masked.is_none() && !snapshot.index.locked && Instant::now() < deadline {
             // Learned on the way, if the store answers.
             drop(timeout_at(deadline, daemon.value(name, record)).await);
             masked = daemon.values.masked(record.access);

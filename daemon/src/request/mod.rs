@@ -40,6 +40,11 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Logout(request) => reply(daemon.engine.logout(request).await, out),
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),
+        Message::Restore(request) => reply(daemon.engine.restore(request).await, out),
+        Message::Manage(request) => reply(daemon.engine.manage(request).await, out),
+        Message::Unmanage(request) => reply(daemon.engine.unmanage(request).await, out),
+        Message::Lock(_) => reply(daemon.engine.lock(true).await, out),
+        Message::Unlock(_) => reply(daemon.engine.lock(false).await, out),
         Message::Whoami(request) => reply(whoami::answer(daemon, request).await, out),
         Message::Sync(request) => reply(daemon.engine.sync(request.home).await, out),
         Message::Status(request) => reply(Ok(status::answer(daemon, &request).await), out),
@@ -57,7 +62,7 @@ async fn follow(daemon: &Daemon, home: Option<&Home>) {
     let snapshot = daemon.snapshot();
     let in_step = match home.map(|home| (home, snapshot.mirror(home))) {
         Some((home, Some((_, now)))) => now.unchanged(home).await,
-        _ => !snapshot.mirrors.is_empty(),
+        _ => snapshot.index.had_mirror,
     };
     if !in_step {
         // The answer is the state afterwards, in step or not.

@@ -23,9 +23,10 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
             uptime_s: daemon.started.elapsed().as_secs(),
             socket: daemon.socket.borrow().clone(),
         },
-        lock: match store.state == StoreState::Locked {
-            true => LockState::Keychain.into(),
-            false => LockState::None.into(),
+        lock: match (snapshot.index.locked, store.state == StoreState::Locked) {
+            (true, _) => LockState::Session.into(),
+            (false, true) => LockState::Keychain.into(),
+            (false, false) => LockState::None.into(),
         },
         store,
         active: snapshot.active(request.home.as_ref()).cloned(),

@@ -6,12 +6,15 @@ use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
 
 use super::follow;
 use crate::daemon::Daemon;
-use crate::engine::{not_logged_in, now, token_of};
+use crate::engine::{locked, not_logged_in, now, token_of};
 use crate::mirror::{NotOurs, Seen, Waiting, observe};
 use crate::snapshot::Snapshot;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
     let snapshot = daemon.snapshot();
+    if snapshot.index.locked {
+        return Err(locked());
+    }
     let reply = match &request.name {
         Some(name) if snapshot.index.tokens.contains_key(name) => {
             named(daemon, &snapshot, name).await?
@@ -75,7 +78,7 @@ async fn active(
         daemon.engine.notice(None);
         return from_file(snapshot, now.disk.run(None, observe).await);
     }
-    if snapshot.mirrors.is_empty() {
+    if !snapshot.index.had_mirror {
         // The first home of all becomes a mirror; what lies in it is taken up without waiting.
         daemon.engine.notice(Some(home.clone()));
     }

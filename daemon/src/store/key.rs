@@ -1,5 +1,7 @@
 //! What a secret is filed under.
 
+use std::borrow::Cow;
+
 use hfd_proto::{Endpoint, TokenName};
 
 /// Which secret of a token.
@@ -9,23 +11,43 @@ pub enum Part {
     Access,
     /// What a new one is got with.
     Refresh,
+    /// A token that was logged out or replaced, and can be brought back; the number tells apart
+    /// several of one name.
+    KeptAccess(u64),
+    /// What came with it.
+    KeptRefresh(u64),
 }
 
 impl Part {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Access, Self::Refresh];
-
     /// The value of the attribute `hfd`.
-    pub fn as_str(self) -> &'static str {
+    pub fn attribute(self) -> Cow<'static, str> {
         match self {
-            Self::Access => "access",
-            Self::Refresh => "refresh",
+            Self::Access => "access".into(),
+            Self::Refresh => "refresh".into(),
+            Self::KeptAccess(number) => format!("restore-{number:016x}").into(),
+            Self::KeptRefresh(number) => format!("restore-{number:016x}-refresh").into(),
         }
     }
 
-    /// The inverse of [`Part::as_str`].
+    /// The inverse of [`Part::attribute`].
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|part| part.as_str() == text)
+        let part = match text {
+            "access" => Self::Access,
+            "refresh" => Self::Refresh,
+            _ => {
+                let number = text.strip_prefix("restore-")?;
+                let (digits, refresh) = match number.strip_suffix("-refresh") {
+                    Some(digits) => (digits, true),
+                    None => (number, false),
+                };
+                let number = u64::from_str_radix(digits, 16).ok()?;
+                match refresh {
+                    true => Self::KeptRefresh(number),
+                    false => Self::KeptAccess(number),
+                }
+            }
+        };
+        (part.attribute() == text).then_some(part)
     }
 }
 
@@ -79,6 +101,10 @@ impl Key {
         match self.part {
             Part::Access => format!("hfd: {name} ({host})"),
             Part::Refresh => format!("hfd: {name}, refresh token ({host})"),
+            Part::KeptAccess(_) => format!("hfd: {name}, kept for `hfd restore` ({host})"),
+            Part::KeptRefresh(_) => {
+                format!("hfd: {name}, refresh token kept for `hfd restore` ({host})")
+            }
         }
     }
 }
@@ -134,13 +160,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_comes_back(name in "[^\r\n]{1,40}", refresh in any::<bool>()) {
+        fn every_name_comes_back(name in "[^\r\n]{1,40}", part in 0..4, number in any::<u64>()) {
             prop_assume!(name != "DEFAULT" && name.len() <= 255);
-            let part = Part::ALL[usize::from(refresh)];
+            let part = match part {
+                0 => Part::Access,
+                1 => Part::Refresh,
+                2 => Part::KeptAccess(number),
+                _ => Part::KeptRefresh(number),
+            };
             let key = key("https://hub.example:8443", &name, part);
             let username = key.username();
             prop_assert!(!username.contains('\0'));
-            prop_assert_eq!(Key::parse(&username, part.as_str()), Some(key));
+            prop_assert_eq!(Key::parse(&username, &part.attribute()), Some(key));
         }
 
         #[test]

@@ -85,9 +85,16 @@ pub struct Logout {
     pub name: Option<TokenName>,
     /// All of them instead.
     pub all: bool,
+    /// Keep nothing for `restore`, also nothing of what was kept of these names before.
+    #[serde(skip_serializing_if = "is_false")]
+    pub purge: bool,
     /// The caller's Hugging Face home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a logout removed.

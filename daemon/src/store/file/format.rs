@@ -175,7 +175,7 @@ pub(super) fn open(key: &FileKey, file: &[u8]) -> Result<Items, Damage> {
 
 fn encode_body(items: &Items) -> Result<Zeroizing<Vec<u8>>, Damage> {
     let lengths = items.iter().map(|(key, secret)| {
-        13 + key.endpoint.as_str().len() + key.name.as_str().len() + secret.expose().len()
+        13 + 8 + key.endpoint.as_str().len() + key.name.as_str().len() + secret.expose().len()
     });
     let length = 4 + lengths.sum::<usize>();
     if HEADER + length + TAG > MAX_FILE {
@@ -185,10 +185,14 @@ fn encode_body(items: &Items) -> Result<Zeroizing<Vec<u8>>, Damage> {
     let mut body = Zeroizing::new(Vec::with_capacity(length));
     body.extend_from_slice(&number(items.len())?);
     for (key, secret) in items {
-        body.push(match key.part {
-            Part::Access => 1,
-            Part::Refresh => 2,
-        });
+        let (part, kept) = match key.part {
+            Part::Access => (1, None),
+            Part::Refresh => (2, None),
+            Part::KeptAccess(number) => (3, Some(number)),
+            Part::KeptRefresh(number) => (4, Some(number)),
+        };
+        body.push(part);
+        body.extend(kept.into_iter().flat_map(u64::to_le_bytes));
         for text in [key.endpoint.as_str(), key.name.as_str(), secret.expose()] {
             body.extend_from_slice(&number(text.len())?);
             body.extend_from_slice(text.as_bytes());
@@ -206,6 +210,8 @@ fn decode_body(body: &[u8]) -> Result<Items, Damage> {
         let part = match reader.take(1)?[0] {
             1 => Part::Access,
             2 => Part::Refresh,
+            3 => Part::KeptAccess(reader.long()?),
+            4 => Part::KeptRefresh(reader.long()?),
             _ => return Err(Damage::Malformed),
         };
         let (endpoint, name, value) = (reader.text()?, reader.text()?, reader.text()?);
@@ -243,6 +249,12 @@ impl<'a> Reader<'a> {
 
     fn number(&mut self) -> Result<usize, Damage> {
         Ok(u32_at(self.take(4)?, 0) as usize)
+    }
+
+    fn long(&mut self) -> Result<u64, Damage> {
+        let mut number = [0; 8];
+        number.copy_from_slice(self.take(8)?);
+        Ok(u64::from_le_bytes(number))
     }
 
     fn text(&mut self) -> Result<&'a str, Damage> {

@@ -103,10 +103,10 @@ impl Collection<'_> {
 
     /// The items of `key`, newest first. There is one, unless another program made a double.
     async fn find(&self, key: &Key) -> Result<Vec<Item<'_>>, Fault> {
-        let username = key.username();
+        let (username, part) = (key.username(), key.part.attribute());
         let items = self
             .collection
-            .search_items(attributes(key, &username))
+            .search_items(attributes(&username, &part))
             .await?;
         if items.len() < 2 {
             return Ok(items);
@@ -126,8 +126,8 @@ impl Collection<'_> {
     }
 
     async fn create(&self, key: &Key, value: &[u8]) -> Result<Item<'_>, Error> {
-        let (username, label) = (key.username(), key.label());
-        let attributes = attributes(key, &username);
+        let (username, part, label) = (key.username(), key.part.attribute(), key.label());
+        let attributes = attributes(&username, &part);
         let creating = self
             .collection
             .create_item(&label, attributes, value, false, CONTENT_TYPE);
@@ -141,12 +141,8 @@ impl Collection<'_> {
 }
 
 /// What every item of ours carries, and all it carries.
-fn attributes<'a>(key: &'a Key, username: &'a str) -> HashMap<&'a str, &'a str> {
-    HashMap::from([
-        ("service", SERVICE),
-        ("username", username),
-        ("hfd", key.part.as_str()),
-    ])
+fn attributes<'a>(username: &'a str, part: &'a str) -> HashMap<&'a str, &'a str> {
+    HashMap::from([("service", SERVICE), ("username", username), ("hfd", part)])
 }
 
 /// The value of an item. An empty one is what KWallet has of an item that it had not yet written

@@ -135,11 +135,17 @@ fn a_file_that_would_be_too_large_is_not_made() {
 }
 
 fn items() -> impl Strategy<Value = Items> {
-    let key = ("[^\r\n]{1,20}", any::<bool>(), 1u16..).prop_map(|(name, refresh, port)| Key {
-        endpoint: Endpoint::parse(&format!("https://hub.example:{port}")).unwrap(),
-        name: TokenName::parse(name).unwrap_or_else(|_| TokenName::parse("x").unwrap()),
-        part: Part::ALL[usize::from(refresh)],
-    });
+    let key =
+        ("[^\r\n]{1,20}", 0..4, any::<u64>(), 1u16..).prop_map(|(name, part, number, port)| Key {
+            endpoint: Endpoint::parse(&format!("https://hub.example:{port}")).unwrap(),
+            name: TokenName::parse(name).unwrap_or_else(|_| TokenName::parse("x").unwrap()),
+            part: match part {
+                0 => Part::Access,
+                1 => Part::Refresh,
+                2 => Part::KeptAccess(number),
+                _ => Part::KeptRefresh(number),
+            },
+        });
     let secret = "[!-~]{1,60}".prop_map(|value| Secret::parse(&value).unwrap());
     btree_map(key, secret, 0..8)
 }

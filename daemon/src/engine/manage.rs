@@ -1,0 +1,122 @@
+//! Mirrors as a person manages them, and the lock that hides what they show.
+
+use hfd_core::model::Change;
+use hfd_core::reconcile::Occasion;
+use hfd_proto::{
+    Error, Home, Kind, LockReply, Manage, ManageReply, MirrorState, MirrorStatus, Mode, Pending,
+    Unmanage, UnmanageReply,
+};
+
+use super::Worker;
+use super::session::{not_managed, not_written_at};
+
+impl Worker {
+    /// `hfd mirror add`: a new mirror, or another mode for one.
+    pub(super) async fn manage(&mut self, request: Manage) -> Result<ManageReply, Error> {
+        let Manage { home, mode } = request;
+        match self.index().mirrors.get(&home).map(|mirror| mirror.mode) {
+            None => self.add_mirror(&home, mode).await?,
+            Some(old) if old == mode => {}
+            Some(_) => {
+                if mode == Mode::Off {
+                    self.empty(&home).await?;
+                }
+                self.change(vec![Change::Manage {
+                    home: home.clone(),
+                    mode,
+                }])?;
+            }
+        }
+        self.sync_mirror(&home, Occasion::Asked).await;
+        self.event("managed", None, Some(&home));
+        let mirror = self.status_of(&home)?;
+        match mirror.state == MirrorState::InSync || mode == Mode::Off {
+            true => Ok(ManageReply { mirror }),
+            false => Err(not_written_at(&home, &mirror)),
+        }
+    }
+
+    /// Takes out of the files what the old mode had put there.
+    async fn empty(&mut self, home: &Home) -> Result<(), Error> {
+        // What tools have written since is taken up first.
+        self.sync_mirror(home, Occasion::Noticed).await;
+        self.change(vec![
+            Change::Manage {
+                home: home.clone(),
+                mode: Mode::ActiveOnly,
+            },
+            Change::Activate {
+                home: home.clone(),
+                name: None,
+            },
+        ])?;
+        self.sync_mirror(home, Occasion::Asked).await;
+        let mirror = self.status_of(home)?;
+        match mirror.state == MirrorState::InSync {
+            true => Ok(()),
+            false => Err(not_written_at(home, &mirror)),
+        }
+    }
+
+    /// `hfd mirror remove`: the files stay as they are.
+    pub(super) async fn unmanage(&mut self, request: Unmanage) -> Result<UnmanageReply, Error> {
+        let home = request.home;
+        if !self.index().mirrors.contains_key(&home) {
+            return Err(not_managed(Some(&home)));
+        }
+        self.sync_mirror(&home, Occasion::Noticed).await;
+        let mirror = self.status_of(&home)?;
+        self.change(vec![Change::Unmanage { home: home.clone() }])?;
+        self.mirrors.remove(&home);
+        self.event("unmanaged", None, Some(&home));
+        Ok(UnmanageReply { mirror })
+    }
+
+    /// `hfd lock` and `hfd unlock`. The index says it durably before a file changes: a crash in
+    /// between hides, or shows, the rest at the next start.
+    pub(super) async fn lock(&mut self, locked: bool) -> Result<LockReply, Error> {
+        let was_locked = self.index().locked;
+        if !was_locked && locked {
+            // What a tool has written since would look like something new afterwards.
+            self.sync_mirrors().await;
+        }
+        self.change(vec![Change::Lock { locked }])?;
+        self.parts.values.lock(locked);
+        self.publish();
+        self.event(if locked { "locked" } else { "unlocked" }, None, None);
+        let mut pending = Vec::new();
+        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
+            self.sync_mirror(&home, Occasion::Asked).await;
+            let mirror = self.status_of(&home)?;
+            if mirror.state != MirrorState::InSync && mirror.mode != Mode::Off {
+                let detail = mirror.detail.unwrap_or_default();
+                let dir = mirror.dir;
+                pending.push(Pending { dir, detail });
+            }
+        }
+        Ok(LockReply {
+            was_locked,
+            pending,
+        })
+    }
+
+    /// While hfd is locked a person changes nothing.
+    pub(super) fn check_unlocked(&self) -> Result<(), Error> {
+        match self.index().locked {
+            true => Err(locked()),
+            false => Ok(()),
+        }
+    }
+
+    fn status_of(&self, home: &Home) -> Result<MirrorStatus, Error> {
+        self.publish();
+        let snapshot = self.parts.publish.borrow();
+        let status = snapshot.mirror_status(home);
+        status.ok_or_else(|| not_managed(Some(home)))
+    }
+}
+
+/// hfd itself is locked.
+pub(crate) fn locked() -> Error {
+    Error::new(Kind::Locked, "hfd is locked").hint("`hfd unlock` ends that")
+}

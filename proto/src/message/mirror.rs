@@ -1,0 +1,54 @@
+//! Mirrors, and whether anything is shown in them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Home, MirrorStatus, Mode, Pending};
+
+/// Makes a directory a mirror, or gives a mirror another mode.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manage {
+    /// Its `token` file.
+    pub home: Home,
+    /// What it shows from now on.
+    pub mode: Mode,
+}
+
+/// A directory that is managed now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManageReply {
+    /// How it is.
+    pub mirror: MirrorStatus,
+}
+
+/// Ends the management of a mirror; its files stay as they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unmanage {
+    /// Its `token` file.
+    pub home: Home,
+}
+
+/// A directory that is no mirror any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnmanageReply {
+    /// How it was.
+    pub mirror: MirrorStatus,
+}
+
+/// Locks hfd: takes the tokens out of the mirrors and of memory, and tells none until it is
+/// unlocked, also after a restart.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Lock {}
+
+/// Ends the lock.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Unlock {}
+
+/// Locked or unlocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockReply {
+    /// Whether it was before.
+    pub was_locked: bool,
+    /// Mirrors that do not show it yet.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
+}
