@@ -7,7 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hfd_proto::{Endpoint, InvalidEndpoint, InvalidName, StoreId, TokenName};
 
 use crate::command::{
-    auth, completions, exec, login, logout, man, rename, service, switch, token, whoami,
+    auth, completions, exec, login, logout, man, mirror, rename, restore, service, switch, token,
+    whoami,
 };
 
 /// Hugging Face tokens in the keychain, one login for every tool.
@@ -80,6 +81,15 @@ pub(crate) enum Command {
     Whoami(whoami::Arguments),
     /// Run a program with a token in HF_TOKEN
     Exec(exec::Arguments),
+    /// Bring back what was logged out or replaced in the last 30 days
+    Restore(restore::Arguments),
+    /// The directories that hfd keeps in step with the keychain
+    #[command(subcommand)]
+    Mirror(mirror::Command),
+    /// Hide every token: from files, from memory and from whoever asks
+    Lock,
+    /// End the lock
+    Unlock,
     /// Show the state at a glance; asks no network and starts no daemon
     Status,
     /// Bring keychain and files together now
@@ -220,6 +230,15 @@ mod tests {
             "logout",
             "logout a",
             "logout --all",
+            "logout a --purge",
+            "restore",
+            "restore a --json",
+            "mirror list",
+            "mirror add",
+            "mirror add /srv/hf --mode active-only",
+            "mirror remove /srv/hf",
+            "lock",
+            "unlock --json",
             "list",
             "ls --json",
             "switch",
@@ -266,6 +285,9 @@ mod tests {
             "login --endpoint http://hub.example",
             "logout a --all",
             "rename a",
+            "mirror",
+            "mirror remove",
+            "mirror add --mode most",
             "exec",
             "exec --as a",
             "token --min-ttl soon",

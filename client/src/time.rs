@@ -17,6 +17,20 @@ pub(crate) fn expiry(expires_at: i64, now: i64, zone: &TimeZone) -> String {
     }
 }
 
+/// A day, in the person's time zone.
+pub(crate) fn day(moment: i64, zone: &TimeZone) -> String {
+    let moment = Timestamp::from_second(moment).unwrap_or(Timestamp::MAX);
+    zone.to_datetime(moment).date().to_string()
+}
+
+/// A minute, in the person's time zone.
+pub(crate) fn minute(moment: i64, zone: &TimeZone) -> String {
+    let moment = Timestamp::from_second(moment).unwrap_or(Timestamp::MAX);
+    zone.to_datetime(moment)
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
+}
+
 /// Now, in Unix seconds.
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_second()

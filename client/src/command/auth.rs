@@ -167,5 +167,12 @@ fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let all = name.is_none();
-    logout::remove(logout::Arguments { name, all }, context)
+    logout::remove(
+        logout::Arguments {
+            name,
+            all,
+            purge: false,
+        },
+        context,
+    )
 }

@@ -12,8 +12,8 @@ use crate::{Context, prompt, session};
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-Without a name, the active token is removed; on a terminal you are asked first. The token itself
-stays valid: revoke it in the settings of the Hub if it has leaked.")]
+Without a name, the active token is removed; on a terminal you are asked first. It is kept in the
+keychain for 30 days, and `hfd restore` brings it back. The token itself stays valid: revoke it in the settings of the Hub if it has leaked.")]
 pub(crate) struct Arguments {
     /// The token to remove [default: the active one]
     #[arg(value_parser = parse_name, conflicts_with = "all")]
@@ -21,6 +21,9 @@ pub(crate) struct Arguments {
     /// Remove every token
     #[arg(long)]
     pub(crate) all: bool,
+    /// Keep nothing for `hfd restore`
+    #[arg(long)]
+    pub(crate) purge: bool,
 }
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
@@ -37,10 +40,16 @@ pub(super) fn remove(arguments: Arguments, context: &Context) -> Result<(), Fail
     let request = Logout {
         name: arguments.name,
         all: arguments.all,
+        purge: arguments.purge,
         home: Some(context.env.home()?),
     };
     let reply = session::request(&context.env, request)?;
     context.output.answer(&LoggedOut(&reply))?;
+    if !arguments.purge {
+        context
+            .output
+            .note("kept for 30 days: `hfd restore NAME` brings it back");
+    }
     note_pending(&reply.pending, context);
     if reply.was_active {
         note_override(context);

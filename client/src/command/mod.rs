@@ -4,10 +4,13 @@ pub(crate) mod auth;
 pub(crate) mod completions;
 pub(crate) mod exec;
 pub(crate) mod list;
+pub(crate) mod lock;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
+pub(crate) mod mirror;
 pub(crate) mod rename;
+pub(crate) mod restore;
 pub(crate) mod service;
 pub(crate) mod status;
 pub(crate) mod switch;
@@ -33,6 +36,10 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(&arguments, context),
         Command::Whoami(arguments) => whoami::run(arguments, context),
         Command::Exec(arguments) => exec::run(&arguments, context),
+        Command::Restore(arguments) => restore::run(arguments, context),
+        Command::Mirror(command) => mirror::run(command, context),
+        Command::Lock => lock::lock(context),
+        Command::Unlock => lock::unlock(context),
         Command::Status => status::run(context),
         Command::Sync => sync::run(context),
         Command::Watch => watch::run(context),

@@ -137,7 +137,7 @@ fn store_line(store: &StoreStatus, page: &Page) -> String {
     format!("{}, {state}{detail}", escape(store.id.as_str()))
 }
 
-fn mirror_line(mirror: &MirrorStatus, page: &Page) -> String {
+pub(super) fn mirror_line(mirror: &MirrorStatus, page: &Page) -> String {
     let mode = match &mirror.mode {
         Word::Known(Mode::Files) => "all tokens".to_owned(),
         Word::Known(Mode::ActiveOnly) => "the active token only".to_owned(),

@@ -98,15 +98,15 @@ api.whoami(); print('asked again', flush=True)
 }
 
 #[test]
-fn logging_out_leaves_nothing() {
+fn a_logout_with_purge_leaves_nothing() {
     let sandbox = Sandbox::new();
     let work = sandbox.logged_in("work");
     sandbox.logged_in("play");
-    sandbox.hfd(["logout", "play"]).ok();
+    sandbox.hfd(["logout", "play", "--purge"]).ok();
     sandbox.hfd(["token"]).exits(4);
     sandbox.hfd(["token", "play"]).exits(10);
     sandbox.hfd(["token", "work"]).ok().prints(&work);
-    sandbox.hfd(["logout", "--all"]).ok();
+    sandbox.hfd(["logout", "--all", "--purge"]).ok();
     sandbox.hf(["auth", "list"]).ok().notes("").hides("work");
     let items = sandbox
         .secret_tool(["search", "--all", "service", "hfd"])

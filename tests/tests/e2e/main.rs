@@ -11,6 +11,7 @@ mod harness;
 mod homes;
 mod hub;
 mod import;
+mod keep;
 mod keychain;
 mod login;
 mod names;

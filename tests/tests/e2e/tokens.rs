@@ -101,9 +101,11 @@ fn two_of_one_name() {
         .secret_tool(["search", "--all", "service", "hfd"])
         .ok();
     assert!(
-        !items.stdout.contains(&first.value),
-        "the replaced value is gone"
+        items.stdout.contains("kept for `hfd restore`"),
+        "the replaced value can be brought back: {items}"
     );
+    sandbox.hfd(["restore", "read"]).ok();
+    sandbox.hfd(["token", "read"]).ok().prints(&first);
 }
 
 #[test]
