@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hfd_core::model::{Index, Mirror, Record};
+use hfd_core::reconcile::Doubt;
 use hfd_proto::{Error, Home, Kind, MirrorState, MirrorStatus, TokenName};
+
+use tokio::time::{Duration, Instant};
 
 use crate::mirror::{Disk, Stamps, stamps};
 
@@ -32,6 +35,35 @@ pub struct MirrorNow {
     pub state: MirrorState,
     /// Why, where that is not obvious.
     pub detail: Option<String>,
+    /// What waits for time to tell.
+    pub doubt: Option<Doubtful>,
+}
+
+/// A doubt, since when, and what was seen then: it is settled when nothing has changed for long
+/// enough.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Doubtful {
+    /// What is in doubt.
+    pub doubt: Doubt,
+    /// When it began.
+    pub since: Instant,
+    /// The files then.
+    pub stamps: Stamps,
+    /// What else was in the directory then.
+    pub surroundings: u64,
+}
+
+impl Doubtful {
+    /// When it is settled.
+    pub fn due(&self) -> Instant {
+        self.since
+            + match self.doubt {
+                // Longer than a tool that deletes a whole cache leaves a directory unchanged.
+                Doubt::BothGone => Duration::from_secs(5),
+                // A tool may be waiting for an answer to git between its two writes.
+                Doubt::Echo => Duration::from_secs(10),
+            }
+    }
 }
 
 impl MirrorNow {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use hfd_proto::{Secret, TokenName};
 
-use crate::model::{Base, Fingerprint, Index, Mirror, Print, Salt};
+use crate::model::{Base, Fingerprint, Index, Mirror, Print, Record, Salt};
 use crate::observe::{Observation, Section, Stored, TokenFile};
 use crate::view::view;
 
@@ -26,6 +26,19 @@ pub struct Plan {
     pub write: Option<Files>,
     /// Why the files were left alone although they differ, for `status`.
     pub held: Option<Held>,
+    /// What only time can tell: asked again with [`Occasion::Settled`] when nothing has happened for
+    /// as long as the doubt takes.
+    pub doubt: Option<Doubt>,
+}
+
+/// Something that looks the same whether it is meant or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Both files are gone: a logout from everything, or a directory on its way to be deleted.
+    BothGone,
+    /// A token that was logged out stands in the file again: a stale writer, or a login of which the
+    /// second file is still to be written.
+    Echo,
 }
 
 impl Plan {
@@ -93,6 +106,8 @@ pub enum Content {
 pub enum Occasion {
     /// Something was noticed: a tool's removal may be believed, and what is gone stays gone.
     Noticed,
+    /// Nothing has happened for as long as the doubt of the last plan takes.
+    Settled,
     /// hfd was asked to change this mirror: it writes the view.
     Asked,
 }
@@ -103,15 +118,19 @@ pub fn reconcile(index: &Index, mirror: &Mirror, seen: &Observation, occasion: O
         return Plan::default();
     };
     let merge = Merge::new(index, mirror, &view, seen);
-    if merge.both_gone() && occasion == Occasion::Noticed {
-        return merge.nothing_but_logged_out();
+    if merge.both_gone() && occasion != Occasion::Asked {
+        let plan = merge.logged_out(occasion);
+        if plan != Plan::default() {
+            return plan;
+        }
+        // What was here is removed: what there is besides may be shown.
     }
     let mut plan = Plan::default();
     if let Some(sections) = &merge.sections {
         merge.sections_into(&mut plan, sections, occasion);
     }
     merge.token_into(&mut plan, occasion);
-    merge.write_into(&mut plan);
+    merge.write_into(&mut plan, occasion);
     plan
 }
 
@@ -164,12 +183,44 @@ impl<'a> Merge<'a> {
             && (!base.sections.is_empty() || base.token.is_some())
     }
 
-    fn nothing_but_logged_out(&self) -> Plan {
+    /// Nothing is active here; once that has settled, what both sides agreed on is removed.
+    fn logged_out(&self, occasion: Occasion) -> Plan {
+        let active = self.mirror.active.is_some().then_some(NewActive::Nothing);
+        if occasion == Occasion::Noticed {
+            return Plan {
+                active,
+                held: Some(Held::BothGone),
+                doubt: Some(Doubt::BothGone),
+                ..Plan::default()
+            };
+        }
+        let base = &self.mirror.base;
+        let agreed = |(name, record): &(&TokenName, &Record)| match base.sections.get(*name) {
+            Some(print) => print.access == record.access,
+            None => base.token == Some(record.access) && !record.named,
+        };
+        let tokens = self.index.tokens.iter().filter(agreed);
         Plan {
-            active: self.mirror.active.is_some().then_some(NewActive::Nothing),
-            held: Some(Held::BothGone),
+            active,
+            removals: tokens.map(|(name, _)| name.clone()).collect(),
             ..Plan::default()
         }
+    }
+
+    /// A token that was logged out and came back, in a file from which it had gone.
+    fn is_echo(&self, name: &TokenName, file: Fingerprint) -> bool {
+        !self.index.tokens.contains_key(name)
+            && !self.mirror.base.sections.contains_key(name)
+            && self.is_removed(name, file)
+            && !self.is_made_active(file)
+    }
+
+    /// Echoes, which stay in the file while they are in doubt.
+    fn echoes(&self) -> impl Iterator<Item = (&TokenName, Print)> {
+        let sections = self.sections.iter().flatten();
+        sections
+            .map(|(name, (print, _))| (name, *print))
+            .filter(|(name, print)| self.is_echo(name, print.access))
     }
 
     fn sections_into(
@@ -186,7 +237,7 @@ impl<'a> Merge<'a> {
                     .extend(import.filter(|import| import.update == update));
             }
         }
-        if occasion == Occasion::Noticed {
+        if occasion != Occasion::Asked {
             plan.removals.extend(self.believed_removal(file));
         }
     }
@@ -274,6 +325,7 @@ impl<'a> Merge<'a> {
 
     /// A removal is believed only in the shape that upstream's `logout NAME` leaves: exactly one
     /// section gone, nothing else changed, and `token` gone with it if it was the active one.
+    /// Versions up to 1.19 drop refresh tokens and expiries of all that stays.
     fn believed_removal(
         &self,
         file: &BTreeMap<TokenName, (Print, &'a Section)>,
@@ -289,9 +341,18 @@ impl<'a> Merge<'a> {
         let (Some((name, print)), None) = (gone.next(), gone.next()) else {
             return None;
         };
-        let others_unchanged = file
-            .iter()
-            .all(|(name, (print, _))| base.sections.get(name) == Some(print));
+        let is_as = |as_it_would_be: fn(Print) -> Print| {
+            let mut others = file.iter();
+            others.all(|(name, (print, _))| {
+                base.sections.get(name).copied().map(as_it_would_be) == Some(*print)
+            })
+        };
+        let others_unchanged = is_as(|base| base)
+            || is_as(|base| Print {
+                refresh: None,
+                expires_at: None,
+                ..base
+            });
         let token_fits = match &self.seen.token {
             TokenFile::Absent => base.token.is_none() || base.token == Some(print.access),
             TokenFile::Value(_) => self.token == base.token && self.token != Some(print.access),
@@ -312,7 +373,7 @@ impl<'a> Merge<'a> {
             TokenFile::Absent => {
                 // Asked for again after both files were gone, it is as in the base, too.
                 let gone = base.is_some() && base == self.view.token;
-                if gone && occasion == Occasion::Noticed {
+                if gone && occasion != Occasion::Asked {
                     plan.active = Some(NewActive::Nothing);
                 }
                 return;
@@ -322,7 +383,7 @@ impl<'a> Merge<'a> {
         // While the active token gets another value, `token` may be of another one.
         let active = self.mirror.active.as_ref();
         let is_right = self.token == self.view.token && !active.is_some_and(|it| plan.changes(it));
-        let came_back = occasion == Occasion::Noticed && self.came_back(plan, value);
+        let came_back = occasion != Occasion::Asked && self.came_back(plan, value);
         if is_right || (self.token == base && !came_back) {
             return;
         }
@@ -409,7 +470,7 @@ impl<'a> Merge<'a> {
     }
 
     /// What the files must become, as far as the index is right already.
-    fn write_into(&self, plan: &mut Plan) {
+    fn write_into(&self, plan: &mut Plan, occasion: Occasion) {
         if !plan.imports.is_empty() || !plan.removals.is_empty() || plan.active.is_some() {
             // The index comes first; the view is then another.
             return;
@@ -418,9 +479,17 @@ impl<'a> Merge<'a> {
         match &self.sections {
             None => plan.held = Some(Held::Unreadable),
             Some(file) => {
+                let echoes: BTreeMap<&TokenName, Print> = match occasion {
+                    Occasion::Settled => BTreeMap::new(),
+                    Occasion::Noticed | Occasion::Asked => self.echoes().collect(),
+                };
+                if !echoes.is_empty() {
+                    plan.doubt = Some(Doubt::Echo);
+                }
                 let prints = file.iter().map(|(name, (print, _))| (name, print));
+                let prints = prints.filter(|(name, _)| !echoes.contains_key(name));
                 if !prints.eq(self.view.sections.iter()) {
-                    files.stored = Some(self.contents());
+                    files.stored = Some(self.contents(&echoes));
                 }
             }
         }
@@ -436,7 +505,7 @@ impl<'a> Merge<'a> {
         }
     }
 
-    fn contents(&self) -> BTreeMap<String, Content> {
+    fn contents(&self, echoes: &BTreeMap<&TokenName, Print>) -> BTreeMap<String, Content> {
         let mut contents: BTreeMap<String, Content> = BTreeMap::new();
         if let Stored::Sections(sections) = &self.seen.stored {
             let foreign = sections.iter().filter(|section| section.usable().is_none());
@@ -444,7 +513,8 @@ impl<'a> Merge<'a> {
                 foreign.map(|section| (section.name.clone(), Content::File(section.clone()))),
             );
         }
-        for (name, print) in &self.view.sections {
+        let echoes = echoes.iter().map(|(name, print)| (*name, print));
+        for (name, print) in self.view.sections.iter().chain(echoes) {
             let others = self.others_of(name, *print);
             contents.insert(name.as_str().to_owned(), Content::Store(*print, others));
         }
@@ -489,6 +559,18 @@ fn print_of(salt: &Salt, section: &Section, access: &Secret) -> Print {
             .map(|value| salt.fingerprint(value)),
         expires_at: section.expires_at,
     }
+}
+
+/// Whether something that both sides agreed on is missing in the files: a removal, or a tool between
+/// its two writes.
+pub fn is_less(mirror: &Mirror, seen: &Observation) -> bool {
+    let has = |name: &TokenName| match &seen.stored {
+        Stored::Sections(sections) => sections.iter().any(|found| found.name == name.as_str()),
+        Stored::Absent => false,
+        Stored::Unreadable(_) => true,
+    };
+    let token_is_gone = mirror.base.token.is_some() && seen.token == TokenFile::Absent;
+    token_is_gone || !mirror.base.sections.keys().all(has)
 }
 
 /// What view and files agree on once `seen` needs no write, to be kept as the base.

@@ -241,6 +241,7 @@ impl Worker {
         let mut due = Instant::now() + pause;
         loop {
             let waiting = !self.parts.journal.unsettled.is_empty();
+            let doubt = self.next_doubt();
             tokio::select! {
                 biased;
                 job = queue.recv() => match job {
@@ -252,6 +253,10 @@ impl Worker {
                     self.catch_up().await;
                     pause = settle::FIRST;
                     due = Instant::now() + pause;
+                }
+                () = sleep_until(doubt.unwrap_or(due)), if doubt.is_some() => {
+                    self.deadline = Instant::now() + DEADLINE;
+                    self.settle_doubts().await;
                 }
                 () = sleep_until(due), if waiting => {
                     self.deadline = Instant::now() + DEADLINE;

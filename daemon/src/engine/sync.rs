@@ -7,17 +7,21 @@ use hfd_core::ini::Document;
 use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
 use hfd_core::observe::{Observation, TokenFile};
 use hfd_core::reconcile::{
-    Content, Files, Held, Import, NewActive, Occasion, Plan, base_after, reconcile, values,
+    Content, Doubt, Files, Held, Import, NewActive, Occasion, Plan, base_after, is_less, reconcile,
+    values,
 };
 use hfd_proto::{Endpoint, Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
+use tokio::time::{Duration, Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::change::items;
 use super::settle::kind_of;
 use super::{Worker, change};
 use crate::journal::Item;
-use crate::mirror::{Disk, NewFiles, Seen, Stamps, WriteError, is_local, observe, sweep, write};
-use crate::snapshot::MirrorNow;
+use crate::mirror::{
+    Disk, NewFiles, Seen, Stamps, WriteError, age, is_local, observe, sweep, write,
+};
+use crate::snapshot::{Doubtful, MirrorNow};
 
 /// How often files that move under our hands are looked at again before that is a conflict.
 const ROUNDS: usize = 5;
@@ -25,6 +29,20 @@ const ROUNDS: usize = 5;
 /// How many imports share a transaction: one flush of the journal for many tokens, and little to
 /// repeat when a store stops answering in between.
 const CHUNK: usize = 32;
+
+/// A removal is believed when nothing has happened for so long: upstream's `logout` writes one file
+/// after the other.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// How long is waited for that where others keep writing.
+const LONGEST_QUIET: Duration = Duration::from_secs(1);
+
+/// A mirror at rest.
+struct Rest {
+    stamps: Stamps,
+    doubt: Option<Doubt>,
+    trouble: Option<Trouble>,
+}
 
 /// Why a mirror is not in step.
 struct Trouble {
@@ -75,6 +93,7 @@ pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
         stamps: None,
         state: MirrorState::Pending,
         detail: None,
+        doubt: None,
     })
 }
 
@@ -112,15 +131,71 @@ impl Worker {
     ) -> Vec<hfd_proto::Change> {
         let mut done = Vec::new();
         let outcome = self.bring_together(home, occasion, &mut done).await;
-        let (stamps, state, detail) = match outcome {
-            Ok((stamps, None)) => (Some(stamps), MirrorState::InSync, None),
-            Ok((stamps, Some(trouble))) => (Some(stamps), trouble.state, Some(trouble.detail)),
-            Err(trouble) => (None, trouble.state, Some(trouble.detail)),
+        let (stamps, doubt, trouble) = match outcome {
+            Ok(rest) => (Some(rest.stamps), rest.doubt, rest.trouble),
+            Err(trouble) => (None, None, Some(trouble)),
+        };
+        let (state, detail) = match trouble {
+            None => (MirrorState::InSync, None),
+            Some(trouble) => (trouble.state, Some(trouble.detail)),
+        };
+        let doubt = match (doubt, stamps) {
+            (Some(doubt), Some(stamps)) => Some(self.in_doubt(home, doubt, stamps).await),
+            _ => None,
         };
         if let Some(now) = self.mirrors.get_mut(home) {
-            (now.stamps, now.state, now.detail) = (stamps, state, detail);
+            (now.stamps, now.state, now.detail, now.doubt) = (stamps, state, detail, doubt);
         }
         done
+    }
+
+    /// Since when it is in doubt: from now on, unless nothing has changed since it was before.
+    async fn in_doubt(&self, home: &Home, doubt: Doubt, stamps: Stamps) -> Doubtful {
+        let (mut surroundings, mut before) = (0, None);
+        if let Some(now) = self.mirrors.get(home) {
+            before = now.doubt;
+            let look = now
+                .disk
+                .run(Some(self.deadline), crate::mirror::surroundings);
+            surroundings = look.await.unwrap_or_default();
+        }
+        let unchanged = |before: &Doubtful| {
+            (before.doubt, before.stamps) == (doubt, stamps)
+                && (doubt == Doubt::Echo || before.surroundings == surroundings)
+        };
+        before.filter(unchanged).unwrap_or(Doubtful {
+            doubt,
+            since: Instant::now(),
+            stamps,
+            surroundings,
+        })
+    }
+
+    /// When the next doubt is settled, if there is one.
+    pub(super) fn next_doubt(&self) -> Option<Instant> {
+        let doubts = self.mirrors.values().filter_map(|now| now.doubt);
+        doubts.map(|doubt| doubt.due()).min()
+    }
+
+    /// Looks again at mirrors whose doubt is due. What has not changed since then is believed.
+    pub(super) async fn settle_doubts(&mut self) {
+        let now = Instant::now();
+        let due = |doubt: &Doubtful| doubt.due() <= now;
+        let homes: Vec<Home> = self
+            .mirrors
+            .iter()
+            .filter(|(_, now)| now.doubt.as_ref().is_some_and(due))
+            .map(|(home, _)| home.clone())
+            .collect();
+        for home in homes {
+            // The doubt is looked at afresh, which moves it where something has changed.
+            self.sync_mirror(&home, Occasion::Noticed).await;
+            let doubt = self.mirrors.get(&home).and_then(|now| now.doubt);
+            if doubt.as_ref().is_some_and(due) {
+                self.sync_mirror(&home, Occasion::Settled).await;
+            }
+        }
+        self.publish();
     }
 
     /// Looks, takes over, writes, and looks again until what lies there is what should.
@@ -129,15 +204,19 @@ impl Worker {
         home: &Home,
         mut occasion: Occasion,
         done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<(Stamps, Option<Trouble>), Trouble> {
+    ) -> Result<Rest, Trouble> {
         for _ in 0..ROUNDS {
-            let seen = self.look(home).await?;
+            let seen = self.look_when_quiet(home, occasion).await?;
+            if occasion == Occasion::Settled && self.has_moved(home, &seen) {
+                occasion = Occasion::Noticed;
+            }
             let mut plan = self.plan(home, &seen.observation, occasion);
             if plan.active.is_some() || !plan.imports.is_empty() || !plan.removals.is_empty() {
                 self.take_over(home, &plan, done).await?;
-                let held = plan.held;
+                let (held, doubt) = (plan.held, plan.doubt);
                 plan = self.plan(home, &seen.observation, occasion);
                 plan.held = plan.held.or(held);
+                plan.doubt = plan.doubt.or(doubt);
                 if plan.active.is_some() || !plan.imports.is_empty() || !plan.removals.is_empty() {
                     // The store knew more than the index: decided afresh in the next round.
                     continue;
@@ -145,8 +224,11 @@ impl Worker {
             }
             let Some(files) = plan.write else {
                 self.agree(home, &seen.observation, plan.held)?;
-                let trouble = self.trouble(home, &seen, plan.held);
-                return Ok((seen.stamps, trouble));
+                return Ok(Rest {
+                    stamps: seen.stamps,
+                    doubt: plan.doubt,
+                    trouble: self.trouble(home, &seen, plan.held),
+                });
             };
             // Only what was written is agreed on: a base that claims more would take what never
             // reached the file for removed.
@@ -162,16 +244,41 @@ impl Worker {
         ))
     }
 
-    /// Reads the files on the mirror's thread and keeps the values that the index knows.
-    async fn look(&mut self, home: &Home) -> Result<Seen, Trouble> {
+    /// Whether the files are others than those that were in doubt.
+    fn has_moved(&self, home: &Home, seen: &Seen) -> bool {
+        let doubt = self.mirrors.get(home).and_then(|now| now.doubt);
+        doubt.is_none_or(|doubt| doubt.stamps != seen.stamps)
+    }
+
+    /// Looks, and where something has just gone looks again until the tool that took it has had its
+    /// time for what it does next.
+    async fn look_when_quiet(&mut self, home: &Home, occasion: Occasion) -> Result<Seen, Trouble> {
+        let latest = Instant::now() + LONGEST_QUIET;
+        loop {
+            let (seen, age) = self.look(home).await?;
+            let mirror = self.index().mirrors.get(home);
+            let less = mirror.is_some_and(|mirror| is_less(mirror, &seen.observation));
+            let young = age < QUIET && Instant::now() < latest;
+            if occasion == Occasion::Asked || !less || !young {
+                return Ok(seen);
+            }
+            sleep(QUIET - age).await;
+        }
+    }
+
+    /// Reads the files on the mirror's thread and keeps the values that the index knows. With them
+    /// comes how long ago the last change was.
+    async fn look(&mut self, home: &Home) -> Result<(Seen, Duration), Trouble> {
         let Some(now) = self.mirrors.get(home) else {
             return Err(Trouble::new(MirrorState::Absent, "it is not open"));
         };
         let disk = Arc::clone(&now.disk);
         let look = disk
-            .run(Some(self.deadline), |home| (observe(home), is_local(home)))
+            .run(Some(self.deadline), |home| {
+                (observe(home), is_local(home), age(home))
+            })
             .await;
-        let (seen, local) =
+        let (seen, local, age) =
             look.map_err(|waiting| Trouble::new(MirrorState::Waiting, waiting.to_string()))?;
         if let Some(now) = self.mirrors.get_mut(home) {
             now.local = local;
@@ -189,7 +296,7 @@ impl Worker {
                 self.parts.values.learn(print, value);
             }
         }
-        Ok(seen)
+        Ok((seen, age))
     }
 
     fn plan(&self, home: &Home, seen: &Observation, occasion: Occasion) -> Plan {
@@ -498,8 +605,8 @@ impl Worker {
                 } else {
                     MirrorState::Absent
                 };
-                let detail = "token and stored_tokens are gone; the tokens are kept, and \
-                              `hfd switch NAME` writes them again";
+                let detail = "token and stored_tokens are gone; if it stays so, that is a logout \
+                              from everything";
                 Some(Trouble::new(state, detail))
             }
             Held::Unreadable => None,

@@ -710,3 +710,29 @@ async fn a_mirror_that_is_removed_keeps_its_files_and_is_left_alone() {
     let error = bench.engine.unmanage(Unmanage { home }).await.unwrap_err();
     assert_eq!(error.kind, Kind::Refused);
 }
+
+#[tokio::test]
+async fn both_files_gone_for_five_seconds_is_a_logout_from_everything() {
+    let mut bench = Bench::new();
+    bench.login("play", "hf_play").await.unwrap();
+    bench.login("work", "hf_work").await.unwrap();
+    for file in ["stored_tokens", "token"] {
+        std::fs::remove_file(bench.path(file)).unwrap();
+    }
+    bench.sync().await;
+    assert_eq!(bench.names(), ["play", "work"]);
+    // A cache that is on its way to be deleted is no logout: the five seconds begin anew.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    std::fs::write(bench.path("version.txt"), "1").unwrap();
+    let begun = std::time::Instant::now();
+    bench.event("removed").await;
+    bench.event("removed").await;
+    assert!(begun.elapsed() >= std::time::Duration::from_secs(5));
+    bench.engine.rest().await.unwrap();
+    assert_eq!(bench.names(), [""; 0]);
+    let kept = bench.kept().await;
+    let names: Vec<&str> = kept.iter().map(|(name, ..)| name.as_str()).collect();
+    assert_eq!(names, ["work", "play"]);
+    bench.restore(Some("work")).await.unwrap();
+    assert!(bench.read("stored_tokens").contains("hf_work"));
+}

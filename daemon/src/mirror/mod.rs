@@ -2,6 +2,7 @@
 //! system may hang; whoever waits for it does so with a deadline.
 
 mod observe;
+mod quiet;
 mod write;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
+pub use quiet::{age, surroundings};
 pub use write::{NewFiles, WriteError, sweep, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs

@@ -37,6 +37,7 @@ enum Step {
     Foreign,
     LostBase,
     Sync,
+    SyncSettled,
     SyncAsked,
 }
 
@@ -61,6 +62,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Foreign),
         1 => Just(Step::LostBase),
         8 => Just(Step::Sync),
+        2 => Just(Step::SyncSettled),
         2 => Just(Step::SyncAsked),
     ]
 }
@@ -114,6 +116,7 @@ impl History {
             }
             Step::LostBase => world.forget_base(),
             Step::Sync => self.sync(Occasion::Noticed)?,
+            Step::SyncSettled => self.sync(Occasion::Settled)?,
             Step::SyncAsked => self.sync(Occasion::Asked)?,
         }
         Ok(())
@@ -136,7 +139,7 @@ impl History {
         let lost: Vec<_> = self.seen.difference(&kept).collect();
         prop_assert!(lost.is_empty(), "{lost:?} after {:?}", outcome.first);
         prop_assert_eq!(foreign, self::foreign(world));
-        if outcome.held.is_none() {
+        if outcome.held.is_none() && outcome.doubt.is_none() {
             prop_assert_eq!(world.file_as_base(), world.view());
             let file = world.file_as_base();
             for stone in &removed_before {
@@ -145,6 +148,9 @@ impl History {
                 let wanted = wanted.map(|record| record.access) == Some(stone.access);
                 prop_assert!(back != Some(stone.access) || wanted);
             }
+        }
+        if occasion == Occasion::Settled {
+            prop_assert_eq!(outcome.doubt, None);
         }
         if occasion == Occasion::Asked {
             prop_assert!(outcome.first.removals.is_empty());
@@ -187,7 +193,7 @@ proptest! {
         base_token in prop::option::of(prop::sample::select(VALUES.to_vec())),
         file in prop::option::of(any_entries()),
         token in prop::option::of(prop::sample::select(VALUES.to_vec())),
-        asked: bool,
+        occasion in prop::sample::select(vec![Occasion::Noticed, Occasion::Settled, Occasion::Asked]),
     ) {
         let mut history = History::new(Mode::Files);
         for step in &steps {
@@ -207,8 +213,8 @@ proptest! {
             sections(&entries.join(" "))
         });
         world.token = token.map(|text| format!("hf_{}", &text[..1]));
-        let outcome = world.sync_as(if asked { Occasion::Asked } else { Occasion::Noticed });
-        if outcome.held.is_none() {
+        let outcome = world.sync_as(occasion);
+        if outcome.held.is_none() && outcome.doubt.is_none() {
             prop_assert_eq!(world.file_as_base(), world.view());
         }
     }

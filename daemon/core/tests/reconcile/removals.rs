@@ -1,6 +1,6 @@
 //! Which removals by tools are believed.
 
-use hfd_core::reconcile::{Held, Occasion};
+use hfd_core::reconcile::{Doubt, Held, Occasion};
 
 use super::world::{World, name, sections};
 
@@ -15,6 +15,30 @@ fn a_logout_by_a_tool_is_believed() {
     assert_eq!(world.sync_in_words(), "remove a, log out");
     assert_eq!(world.tokens(), "");
     assert_eq!((world.stored.as_deref(), world.token), (Some(""), None));
+}
+
+/// Versions up to 1.19 of huggingface_hub keep nothing but the access tokens when they write.
+#[test]
+fn a_logout_by_an_old_tool_that_drops_refresh_tokens_and_expiries_is_believed() {
+    let mut world = World::agreed("a=A+R@9 b=B@9 c=C");
+    world.stored = Some(sections("a=A b=B"));
+    assert_eq!(world.sync_in_words(), "remove c");
+    assert_eq!(world.tokens(), "a*=A+R@9 b=B@9");
+    assert_eq!(world.stored.unwrap(), sections("a=A+R@9 b=B@9"));
+}
+
+#[test]
+fn both_files_gone_for_good_is_a_logout_from_everything() {
+    let mut world = World::agreed("a=A b=B");
+    world.tool_logout_all();
+    assert_eq!(world.sync().doubt, Some(Doubt::BothGone));
+    // What came by another mirror meanwhile is none of it.
+    world.login("c", "C");
+    let outcome = world.sync_as(Occasion::Settled);
+    assert_eq!(world.words(&outcome.first), "remove a, remove b");
+    assert_eq!((outcome.held, outcome.doubt), (None, None));
+    assert_eq!(world.tokens(), "c=C");
+    assert_eq!(world.index.tombstones.len(), 2);
 }
 
 /// Each differs from upstream's `logout NAME` in one thing.
@@ -33,10 +57,11 @@ fn a_removal_in_any_other_shape_is_not_believed() {
         ("one changed", |world| {
             world.stored = Some(sections("a=A b=X"));
         }),
-        ("one lost its expiry", |world| {
+        ("one of two lost its expiry", |world| {
+            world.login("a", "A@8");
             world.login("b", "B@9");
             world.sync();
-            world.stored = Some(sections("a=A b=B"));
+            world.stored = Some(sections("a=A@8 b=B"));
         }),
         ("the active one went, `token` did not", |world| {
             world.stored = Some(sections("b=B c=C"));

@@ -1,5 +1,7 @@
 //! Values that hfd replaced or removed, brought back by a tool that did not hear of it.
 
+use hfd_core::reconcile::{Doubt, Occasion};
+
 use super::world::{World, sections};
 
 #[test]
@@ -55,15 +57,40 @@ fn an_active_token_that_hfd_logged_out_is_no_login_where_an_old_tool_rewrote_the
 }
 
 #[test]
-fn an_echo_of_a_logout_is_removed_again() {
+fn an_echo_of_a_logout_is_removed_again_once_it_is_sure_to_be_one() {
     let mut world = World::agreed("a=A b=B");
     let old = world.stored.clone();
     world.logout("b");
     world.sync();
-    world.stored = old;
-    assert_eq!(world.sync_in_words(), "");
-    assert_eq!(world.tokens(), "a*=A");
-    assert_eq!(world.stored.unwrap(), sections("a=A"));
+    world.stored = old.clone();
+    let outcome = world.sync();
+    assert_eq!(
+        (world.words(&outcome.first).as_str(), outcome.wrote),
+        ("", false)
+    );
+    assert_eq!(outcome.doubt, Some(Doubt::Echo));
+    // What hfd writes meanwhile leaves it there.
+    world.login("c", "C");
+    world.sync();
+    assert_eq!(
+        world.stored.as_deref(),
+        Some(sections("a=A b=B c=C").as_str())
+    );
+    assert_eq!(world.sync_as(Occasion::Settled).doubt, None);
+    assert_eq!(world.tokens(), "a*=A c=C");
+    assert_eq!(world.stored.unwrap(), sections("a=A c=C"));
+}
+
+#[test]
+fn a_login_with_a_token_that_was_logged_out_is_seen_between_its_two_writes() {
+    let mut world = World::agreed("a=A b=B");
+    world.logout("b");
+    world.sync();
+    world.tool_saves("b", "B");
+    assert_eq!(world.sync().doubt, Some(Doubt::Echo));
+    world.tool_login("b", "B");
+    world.sync();
+    assert_eq!(world.tokens(), "a=A b*=B");
 }
 
 #[test]

@@ -9,7 +9,8 @@ use hfd_core::ini::Document;
 use hfd_core::model::{Base, Change, Fingerprint, Index, Mirror, Print, Record, Salt, Tombstone};
 use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_core::reconcile::{
-    Content, Files, Held, Import, NewActive, Occasion, Plan, agreed, base_after, reconcile, values,
+    Content, Doubt, Files, Held, Import, NewActive, Occasion, Plan, agreed, base_after, reconcile,
+    values,
 };
 use hfd_proto::{Endpoint, Home, Mode, Secret, StoreId, TokenKind, TokenName};
 
@@ -112,6 +113,7 @@ pub(crate) struct Outcome {
     /// Whether anything was written.
     pub(crate) wrote: bool,
     pub(crate) held: Option<Held>,
+    pub(crate) doubt: Option<Doubt>,
 }
 
 impl World {
@@ -218,6 +220,7 @@ impl World {
         let second = self.plan(occasion);
         assert!(takes_nothing(&second), "{first:?}\nthen {second:?}");
         let held = second.held.or(first.held);
+        let doubt = second.doubt.or(first.doubt);
         let wrote = second.write.is_some();
         if let Some(files) = second.write {
             self.write(files);
@@ -229,7 +232,12 @@ impl World {
             takes_nothing(&at_rest) && at_rest.write.is_none(),
             "{first:?}\nthen, written: {wrote},\nand still {at_rest:?}"
         );
-        Outcome { first, wrote, held }
+        Outcome {
+            first,
+            wrote,
+            held,
+            doubt,
+        }
     }
 
     fn take_over(&mut self, plan: &Plan) {
