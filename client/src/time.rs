@@ -23,6 +23,12 @@ pub(crate) fn day(moment: i64, zone: &TimeZone) -> String {
     zone.to_datetime(moment).date().to_string()
 }
 
+/// A time of day, in the person's time zone.
+pub(crate) fn clock(moment: i64, zone: &TimeZone) -> String {
+    let moment = Timestamp::from_second(moment).unwrap_or(Timestamp::MAX);
+    zone.to_datetime(moment).strftime("%H:%M").to_string()
+}
+
 /// A minute, in the person's time zone.
 pub(crate) fn minute(moment: i64, zone: &TimeZone) -> String {
     let moment = Timestamp::from_second(moment).unwrap_or(Timestamp::MAX);

@@ -184,6 +184,7 @@ impl Connection {
                     event: "lagged".to_owned(),
                     name: None,
                     dir: None,
+                    why: None,
                 },
                 Err(RecvError::Closed) => return Ok(()),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hfd_core::model::{Index, Mirror, Record};
 use hfd_core::reconcile::Doubt;
-use hfd_proto::{Error, Home, Kind, MirrorState, MirrorStatus, TokenName};
+use hfd_proto::{Change, Error, Home, Kind, MirrorState, MirrorStatus, TokenName};
 
 use tokio::time::{Duration, Instant};
 
@@ -35,6 +35,8 @@ pub struct MirrorNow {
     pub state: MirrorState,
     /// Why, where that is not obvious.
     pub detail: Option<String>,
+    /// What was done there last, the newest first.
+    pub recent: Vec<Change>,
     /// What waits for time to tell.
     pub doubt: Option<Doubtful>,
 }
@@ -116,6 +118,7 @@ impl Snapshot {
             active: mirror.active.clone(),
             state: now.state.into(),
             detail: now.detail.clone(),
+            recent: now.recent.clone(),
         })
     }
 }

@@ -4,9 +4,11 @@ use hfd_proto::{
     DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status, StatusReply,
     StoreState, StoreStatus, TokenName, Word, escape,
 };
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::quoted;
+use super::sync::change_line;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
@@ -87,6 +89,9 @@ impl Answer for State<'_> {
         }
         for mirror in self.mirrors {
             page.field("mirror", &mirror_line(mirror, page));
+            for change in &mirror.recent {
+                page.field("", &page.dim(&change_line(change, &TimeZone::system())));
+            }
         }
         if let Some(count @ 1..) = self.unsettled {
             let text = format!("{count} changes may still take effect in the store");
@@ -199,6 +204,7 @@ mod tests {
                 active: Some(TokenName::parse("work").unwrap()),
                 state: MirrorState::InSync.into(),
                 detail: None,
+                recent: Vec::new(),
             }],
             service: None,
             unsettled: 0,

@@ -1,31 +1,50 @@
 //! `hfd sync`
 
-use hfd_proto::{MirrorState, Sync, SyncReply, escape};
+use hfd_proto::{Change, MirrorState, Sync, SyncReply, escape};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::quoted;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::{Context, session};
+use crate::{Context, session, time};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
     let reply = session::request(&context.env, Sync { home })?;
-    context.output.answer(&Synced(&reply))
+    context.output.answer(&Synced {
+        reply: &reply,
+        zone: TimeZone::system(),
+    })
 }
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Synced<'a>(&'a SyncReply);
+struct Synced<'a> {
+    reply: &'a SyncReply,
+    #[serde(skip)]
+    zone: TimeZone,
+}
+
+/// What was done to a token, and why: `` `work`: imported, another tool added it at 14:02 ``.
+pub(super) fn change_line(change: &Change, zone: &TimeZone) -> String {
+    let (name, what) = (quoted(change.name.as_str()), escape(&change.what));
+    let mut line = format!("{name}: {what}");
+    if !change.why.is_empty() {
+        let at = time::clock(change.at, zone);
+        line.push_str(&format!(", {} at {at}", escape(&change.why)));
+    }
+    line
+}
 
 impl Answer for Synced<'_> {
     fn human(&self, page: &mut Page) {
-        for change in &self.0.changes {
+        for change in &self.reply.changes {
             let dir = escape(&change.dir.to_string_lossy());
-            let (name, what) = (quoted(change.name.as_str()), escape(&change.what));
-            page.line(&format!("{what} {name} ({dir})"));
+            let line = change_line(change, &self.zone);
+            page.line(&format!("{line} ({dir})"));
         }
-        let mirrors = self.0.mirrors.iter();
+        let mirrors = self.reply.mirrors.iter();
         let apart = mirrors.filter(|mirror| mirror.state != MirrorState::InSync);
         let mut together = true;
         for mirror in apart {
@@ -42,7 +61,7 @@ impl Answer for Synced<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hfd_proto::{Change, MirrorStatus, Mode, TokenName};
+    use hfd_proto::{MirrorStatus, Mode, TokenName};
 
     use super::*;
     use crate::output::shown;
@@ -54,6 +73,8 @@ mod tests {
                 name: TokenName::parse("a").unwrap(),
                 dir: "/h".into(),
                 what: "imported".to_owned(),
+                why: "another tool added it".to_owned(),
+                at: 1_798_044_463,
             }],
             mirrors: vec![MirrorStatus {
                 dir: "/g".into(),
@@ -61,16 +82,22 @@ mod tests {
                 active: None,
                 state: MirrorState::Unreadable.into(),
                 detail: Some("stored_tokens does not parse".to_owned()),
+                recent: Vec::new(),
             }],
         };
+        let shown = |reply| {
+            let zone = TimeZone::UTC;
+            shown(&Synced { reply, zone })
+        };
         assert_eq!(
-            shown(&Synced(&reply)),
-            "imported `a` (/h)\n/g: stored_tokens does not parse\n"
+            shown(&reply),
+            "`a`: imported, another tool added it at 16:47 (/h)\n\
+             /g: stored_tokens does not parse\n"
         );
         let quiet = SyncReply {
             changes: Vec::new(),
             mirrors: Vec::new(),
         };
-        assert_eq!(shown(&Synced(&quiet)), "Keychain and files agree.\n");
+        assert_eq!(shown(&quiet), "Keychain and files agree.\n");
     }
 }

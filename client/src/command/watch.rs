@@ -31,6 +31,9 @@ impl Answer for Happened<'_> {
         if let Some(dir) = &self.0.dir {
             line.push_str(&format!(" ({})", escape(&dir.to_string_lossy())));
         }
+        if let Some(why) = &self.0.why {
+            line.push_str(&format!(": {}", escape(why)));
+        }
         page.line(&line);
     }
 }

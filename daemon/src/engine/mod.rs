@@ -3,6 +3,8 @@
 //! answered after its effect. Reads never come here.
 
 mod change;
+mod doubt;
+mod import;
 mod manage;
 mod restore;
 mod session;
@@ -10,6 +12,7 @@ mod settle;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub(crate) use manage::locked;
 pub(crate) use session::not_logged_in;
@@ -376,7 +379,17 @@ impl Worker {
         self.parts.publish.send_replace(Arc::new(snapshot));
     }
 
-    fn event(&self, event: &str, name: Option<&hfd_proto::TokenName>, home: Option<&Home>) {
+    fn event(&self, event: &str, name: Option<&TokenName>, home: Option<&Home>) {
+        self.tell(event, name, home, None);
+    }
+
+    fn tell(
+        &self,
+        event: &str,
+        name: Option<&TokenName>,
+        home: Option<&Home>,
+        why: Option<&'static str>,
+    ) {
         let dir = home
             .and_then(|home| home.token_path.parent())
             .map(ToOwned::to_owned);
@@ -385,6 +398,7 @@ impl Worker {
             event: event.to_owned(),
             name: name.cloned(),
             dir,
+            why: why.map(str::to_owned),
         }));
     }
 

@@ -3,32 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hfd_core::ini::Document;
-use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
+use hfd_core::model::Fingerprint;
 use hfd_core::observe::{Observation, TokenFile};
-use hfd_core::reconcile::{
-    Content, Doubt, Files, Held, Import, NewActive, Occasion, Plan, base_after, is_less, reconcile,
-    values,
-};
-use hfd_proto::{Endpoint, Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
+use hfd_core::reconcile::{Doubt, Held, Occasion, Plan, is_less, reconcile, values};
+use hfd_proto::{Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
 use tokio::time::{Duration, Instant, sleep};
-use zeroize::Zeroizing;
 
-use super::change::items;
-use super::settle::kind_of;
-use super::{Worker, change};
-use crate::journal::Item;
-use crate::mirror::{
-    Disk, NewFiles, Seen, Stamps, WriteError, age, is_local, observe, sweep, write,
-};
-use crate::snapshot::{Doubtful, MirrorNow};
+use super::Worker;
+use crate::mirror::{Disk, Seen, Stamps, age, is_local, observe, sweep};
+use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
 const ROUNDS: usize = 5;
-
-/// How many imports share a transaction: one flush of the journal for many tokens, and little to
-/// repeat when a store stops answering in between.
-const CHUNK: usize = 32;
 
 /// A removal is believed when nothing has happened for so long: upstream's `logout` writes one file
 /// after the other.
@@ -36,6 +22,36 @@ const QUIET: Duration = Duration::from_millis(100);
 
 /// How long is waited for that where others keep writing.
 const LONGEST_QUIET: Duration = Duration::from_secs(1);
+
+/// How much of what was done in a mirror `status` tells.
+const RECENT: usize = 5;
+
+/// What was done in a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Imported,
+    Updated,
+    Removed,
+    Activated,
+    LoggedOut,
+    Written,
+    PutBack,
+}
+
+impl What {
+    /// In one word, and why.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Imported => ("imported", "another tool added it"),
+            Self::Updated => ("updated", "another tool changed it"),
+            Self::Removed => ("removed", "another tool logged it out"),
+            Self::Activated => ("activated", "another tool made it active"),
+            Self::LoggedOut => ("deactivated", "another tool removed the token file"),
+            Self::Written => ("written", "it is the active token"),
+            Self::PutBack => ("put-back", "it was gone in a way that no logout has"),
+        }
+    }
+}
 
 /// A mirror at rest.
 struct Rest {
@@ -45,13 +61,13 @@ struct Rest {
 }
 
 /// Why a mirror is not in step.
-struct Trouble {
-    state: MirrorState,
-    detail: String,
+pub(super) struct Trouble {
+    pub(super) state: MirrorState,
+    pub(super) detail: String,
 }
 
 impl Trouble {
-    fn new(state: MirrorState, detail: impl Into<String>) -> Self {
+    pub(super) fn new(state: MirrorState, detail: impl Into<String>) -> Self {
         Self {
             state,
             detail: detail.into(),
@@ -94,6 +110,7 @@ pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
         state: MirrorState::Pending,
         detail: None,
         doubt: None,
+        recent: Vec::new(),
     })
 }
 
@@ -147,55 +164,6 @@ impl Worker {
             (now.stamps, now.state, now.detail, now.doubt) = (stamps, state, detail, doubt);
         }
         done
-    }
-
-    /// Since when it is in doubt: from now on, unless nothing has changed since it was before.
-    async fn in_doubt(&self, home: &Home, doubt: Doubt, stamps: Stamps) -> Doubtful {
-        let (mut surroundings, mut before) = (0, None);
-        if let Some(now) = self.mirrors.get(home) {
-            before = now.doubt;
-            let look = now
-                .disk
-                .run(Some(self.deadline), crate::mirror::surroundings);
-            surroundings = look.await.unwrap_or_default();
-        }
-        let unchanged = |before: &Doubtful| {
-            (before.doubt, before.stamps) == (doubt, stamps)
-                && (doubt == Doubt::Echo || before.surroundings == surroundings)
-        };
-        before.filter(unchanged).unwrap_or(Doubtful {
-            doubt,
-            since: Instant::now(),
-            stamps,
-            surroundings,
-        })
-    }
-
-    /// When the next doubt is settled, if there is one.
-    pub(super) fn next_doubt(&self) -> Option<Instant> {
-        let doubts = self.mirrors.values().filter_map(|now| now.doubt);
-        doubts.map(|doubt| doubt.due()).min()
-    }
-
-    /// Looks again at mirrors whose doubt is due. What has not changed since then is believed.
-    pub(super) async fn settle_doubts(&mut self) {
-        let now = Instant::now();
-        let due = |doubt: &Doubtful| doubt.due() <= now;
-        let homes: Vec<Home> = self
-            .mirrors
-            .iter()
-            .filter(|(_, now)| now.doubt.as_ref().is_some_and(due))
-            .map(|(home, _)| home.clone())
-            .collect();
-        for home in homes {
-            // The doubt is looked at afresh, which moves it where something has changed.
-            self.sync_mirror(&home, Occasion::Noticed).await;
-            let doubt = self.mirrors.get(&home).and_then(|now| now.doubt);
-            if doubt.as_ref().is_some_and(due) {
-                self.sync_mirror(&home, Occasion::Settled).await;
-            }
-        }
-        self.publish();
     }
 
     /// Looks, takes over, writes, and looks again until what lies there is what should.
@@ -306,294 +274,6 @@ impl Worker {
         }
     }
 
-    /// What a tool did goes into store and index.
-    async fn take_over(
-        &mut self,
-        home: &Home,
-        plan: &Plan,
-        done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<(), Trouble> {
-        if !plan.imports.is_empty() && !self.parts.journal.complete {
-            self.search_stores().await;
-            if !self.parts.journal.complete {
-                let detail = "its tokens are taken up when the keychain answers";
-                return Err(Trouble::new(MirrorState::Pending, detail));
-            }
-            // The store knew more than the index: what is new is decided afresh.
-            return Ok(());
-        }
-        for imports in plan.imports.chunks(CHUNK) {
-            self.import(home, imports, done).await?;
-        }
-        for name in &plan.removals {
-            self.remove_believed(home, name, done).await?;
-        }
-        if let Some(active) = &plan.active {
-            let name = match active {
-                NewActive::Nothing => None,
-                NewActive::Name(name) => Some(name.clone()),
-            };
-            if let Some(name) = &name {
-                self.note(done, home, name, "activated");
-            }
-            self.change(vec![Change::Activate {
-                home: home.clone(),
-                name,
-            }])?;
-        }
-        Ok(())
-    }
-
-    async fn import(
-        &mut self,
-        home: &Home,
-        imports: &[Import],
-        done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<(), Trouble> {
-        let (mut puts, mut deletes, mut changes) = (Vec::new(), Vec::new(), Vec::new());
-        if self.index().tokens.len() + imports.len() > MAX_TOKENS {
-            let detail = format!("hfd keeps at most {MAX_TOKENS} tokens");
-            return Err(Trouble::new(MirrorState::Pending, detail));
-        }
-        for import in imports {
-            let record = self.record_of(import);
-            let old = self.index().tokens.get(&import.name);
-            let [access, refresh] = [false, true].map(|refresh| Item {
-                store: record.store,
-                endpoint: record.endpoint.clone(),
-                name: import.name.clone(),
-                refresh,
-                kept: None,
-            });
-            if let Some(old) = old.filter(|old| old.access != record.access) {
-                let keeping = self.keep(&import.name, old, &shown(home), true).await?;
-                puts.extend(keeping.puts);
-                changes.extend(keeping.change);
-            }
-            if old.is_none_or(|old| old.access != record.access) {
-                puts.push((access, import.access.clone()));
-            }
-            match &import.refresh {
-                Some(value) if old.is_none_or(|old| old.refresh != record.refresh) => {
-                    puts.push((refresh, value.clone()));
-                }
-                None if record.refresh.is_none() && old.is_some_and(|o| o.refresh.is_some()) => {
-                    deletes.push(refresh);
-                }
-                _ => {}
-            }
-            changes.push(Change::Take {
-                name: import.name.clone(),
-                record,
-            });
-        }
-        self.transact(puts, deletes, changes).await?;
-        for import in imports {
-            let what = if import.update { "updated" } else { "imported" };
-            self.note(done, home, &import.name, what);
-        }
-        Ok(())
-    }
-
-    /// The record of a value that a tool brought.
-    fn record_of(&self, import: &Import) -> Record {
-        let salt = self.index().salt;
-        let access = salt.fingerprint(&import.access);
-        let refresh = import.refresh.as_ref().map(|value| salt.fingerprint(value));
-        let old = self.index().tokens.get(&import.name);
-        match old {
-            // The same token with more said about it. A refresh token stays with the access token
-            // that it came with, also where an older tool has dropped it from the file.
-            Some(old) if old.access == access => Record {
-                refresh: refresh.or(old.refresh),
-                expires_at: import.expires_at.or(old.expires_at),
-                ..old.clone()
-            },
-            _ => Record {
-                expires_at: import.expires_at,
-                refresh,
-                named: import.named,
-                ..Record::new(
-                    old.map_or_else(Endpoint::default, |old| old.endpoint.clone()),
-                    kind_of(&import.access, refresh.is_some()),
-                    self.store_for(old.map(|old| old.store)),
-                    access,
-                )
-            },
-        }
-    }
-
-    async fn remove_believed(
-        &mut self,
-        home: &Home,
-        name: &TokenName,
-        done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<(), Trouble> {
-        let Some(record) = self.index().tokens.get(name) else {
-            return Ok(());
-        };
-        let tombstone = Tombstone {
-            name: name.clone(),
-            access: record.access,
-            at: now(),
-            by: shown(home),
-        };
-        let deletes = items(name, record);
-        let keeping = self.keep(name, record, &shown(home), false).await?;
-        let mut changes: Vec<Change> = keeping.change.into_iter().collect();
-        changes.push(Change::Remove { tombstone });
-        self.transact(keeping.puts, deletes, changes).await?;
-        self.note(done, home, name, "removed");
-        Ok(())
-    }
-
-    /// Writes the files, if they still are as they were seen; false when they are not.
-    async fn write_files(
-        &mut self,
-        home: &Home,
-        seen: &Seen,
-        files: Files,
-        done: &mut Vec<hfd_proto::Change>,
-    ) -> Result<bool, Trouble> {
-        let known = values(&self.index().salt, &seen.observation);
-        let mut new = NewFiles::default();
-        if let Some(contents) = &files.stored {
-            new.stored = Some(self.stored_tokens(contents, &known).await?);
-        }
-        if let Some(token) = files.token {
-            let active = self
-                .index()
-                .mirrors
-                .get(home)
-                .and_then(|mirror| mirror.active.clone());
-            new.token = Some(match (token, active) {
-                (Some(print), Some(name)) => {
-                    let value = self.value(&name, print, false, &known).await?;
-                    Some(Zeroizing::new(value.expose().as_bytes().to_vec()))
-                }
-                _ => None,
-            });
-        }
-        let Some(now) = self.mirrors.get(home) else {
-            return Ok(false);
-        };
-        let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
-        match disk
-            .run(Some(self.deadline), move |home| write(home, &new, &stamps))
-            .await
-        {
-            Ok(Ok(_)) => {
-                let active = self
-                    .index()
-                    .mirrors
-                    .get(home)
-                    .and_then(|mirror| mirror.active.clone());
-                if let Some(name) = active.filter(|_| files.token.is_some()) {
-                    self.note(done, home, &name, "written");
-                }
-                Ok(true)
-            }
-            Ok(Err(WriteError::Moved)) => Ok(false),
-            Ok(Err(error)) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
-            Err(waiting) => Err(Trouble::new(MirrorState::Waiting, waiting.to_string())),
-        }
-    }
-
-    /// The bytes of `stored_tokens`, as huggingface_hub would write them.
-    async fn stored_tokens(
-        &self,
-        contents: &BTreeMap<String, Content>,
-        known: &BTreeMap<Fingerprint, &Secret>,
-    ) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-        let mut document = Document::new();
-        for (section, content) in contents {
-            match content {
-                Content::File(as_it_was) => {
-                    for (key, value) in &as_it_was.others {
-                        document.set(section, key, value)?;
-                    }
-                }
-                Content::Store(print, others) => {
-                    let Ok(name) = TokenName::parse(section.as_str()) else {
-                        continue;
-                    };
-                    let access = self.value(&name, print.access, false, known).await?;
-                    document.set(section, "hf_token", access.expose())?;
-                    if let Some(refresh) = print.refresh {
-                        let refresh = self.value(&name, refresh, true, known).await?;
-                        document.set(section, "refresh_token", refresh.expose())?;
-                    }
-                    if let Some(expires_at) = print.expires_at {
-                        document.set(section, "expires_at", &expires_at.to_string())?;
-                    }
-                    for (key, value) in others {
-                        document.set(section, key, value)?;
-                    }
-                }
-            }
-        }
-        Ok(document.to_bytes())
-    }
-
-    /// A value for a file: from the file itself, from memory, else from the store.
-    async fn value(
-        &self,
-        name: &TokenName,
-        print: Fingerprint,
-        refresh: bool,
-        known: &BTreeMap<Fingerprint, &Secret>,
-    ) -> Result<Secret, Trouble> {
-        if let Some(value) = known.get(&print) {
-            return Ok((*value).clone());
-        }
-        if let Some(value) = self.parts.values.cached(print).filter(|_| !refresh) {
-            return Ok(value);
-        }
-        let missing = || {
-            let detail = format!("the keychain does not hold `{}`", name.escaped());
-            Trouble::new(MirrorState::Pending, detail)
-        };
-        let record = self.index().tokens.get(name).ok_or_else(missing)?;
-        let item = items(name, record)
-            .into_iter()
-            .find(|item| item.refresh == refresh);
-        let value = self
-            .read_item(&item.ok_or_else(missing)?)
-            .await?
-            .ok_or_else(missing)?;
-        if !refresh {
-            self.parts
-                .values
-                .learn(self.index().salt.fingerprint(&value), &value);
-        }
-        Ok(value)
-    }
-
-    /// Files and view agree: remembered as the common ancestor of the next merge.
-    fn agree(
-        &mut self,
-        home: &Home,
-        seen: &Observation,
-        held: Option<Held>,
-    ) -> Result<(), Trouble> {
-        let Some(mirror) = self.index().mirrors.get(home) else {
-            return Ok(());
-        };
-        let base = base_after(self.index(), mirror, seen, held);
-        if base != mirror.base {
-            let agree = Change::Agree {
-                home: home.clone(),
-                base,
-            };
-            // Lost in a crash, it is found out again by looking.
-            self.parts
-                .journal
-                .change(vec![agree], false)
-                .map_err(|error| change::disk(&error))?;
-        }
-        Ok(())
-    }
-
     fn trouble(&self, home: &Home, seen: &Seen, held: Option<Held>) -> Option<Trouble> {
         if let Some(why) = seen.observation.trouble(&home.token_path) {
             return Some(Trouble::new(MirrorState::Unreadable, why));
@@ -613,19 +293,30 @@ impl Worker {
         }
     }
 
-    fn note(&self, done: &mut Vec<hfd_proto::Change>, home: &Home, name: &TokenName, what: &str) {
+    /// Remembers what was done in a mirror, and tells watchers.
+    pub(super) fn note(
+        &mut self,
+        done: &mut Vec<hfd_proto::Change>,
+        home: &Home,
+        name: &TokenName,
+        what: What,
+    ) {
+        let (what, why) = what.words();
         tracing::debug!(?name, dir = shown(home), what, "mirror");
-        self.event(what, Some(name), Some(home));
-        let dir = home
-            .token_path
-            .parent()
-            .unwrap_or(&home.token_path)
-            .to_owned();
-        done.push(hfd_proto::Change {
+        self.tell(what, Some(name), Some(home), Some(why));
+        let dir = home.token_path.parent().unwrap_or(&home.token_path);
+        let change = hfd_proto::Change {
             name: name.clone(),
-            dir,
+            dir: dir.to_owned(),
             what: what.to_owned(),
-        });
+            why: why.to_owned(),
+            at: now(),
+        };
+        if let Some(now) = self.mirrors.get_mut(home) {
+            now.recent.insert(0, change.clone());
+            now.recent.truncate(RECENT);
+        }
+        done.push(change);
     }
 }
 

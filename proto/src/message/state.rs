@@ -34,8 +34,14 @@ pub struct Change {
     pub name: TokenName,
     /// The mirror's directory.
     pub dir: PathBuf,
-    /// `imported`, `updated`, `removed`, `activated`, `written`.
+    /// `imported`, `updated`, `removed`, `activated`; `written`, `put-back`.
     pub what: String,
+    /// Why, in a few words: `another tool added it`.
+    #[serde(default)]
+    pub why: String,
+    /// When, in Unix seconds.
+    #[serde(default)]
+    pub at: i64,
 }
 
 /// Asks how things are. Needs no store and no disk, and is answered at once.
@@ -135,6 +141,9 @@ pub struct MirrorStatus {
     pub state: Word<MirrorState>,
     /// More, for a person.
     pub detail: Option<String>,
+    /// What was done there last, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<Change>,
 }
 
 /// What a mirror shows of the store.
@@ -178,8 +187,8 @@ pub struct Watching {}
 /// Something happened. Carries no secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// `login`, `logout`, `switch`, `rename`; `imported`, `updated`, `removed`, `activated`,
-    /// `written` (in a mirror, as in [`Change::what`]); `settled`, `undone` (what came of a change
+    /// `login`, `logout`, `switch`, `rename`, `restore`, `managed`, `unmanaged`, `locked`,
+    /// `unlocked`; `imported`, `updated`, `removed`, `activated`, `written`, `put-back` (in a mirror, as in [`Change::what`]); `settled`, `undone` (what came of a change
     /// that had timed out); `lagged` (events were lost: ask for the state again).
     pub event: String,
     /// The token it happened to.
@@ -188,6 +197,9 @@ pub struct Event {
     /// The mirror's directory, where it happened in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
+    /// Why, where that was not asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// Asks the daemon to leave when idle.

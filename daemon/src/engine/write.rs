@@ -1,0 +1,190 @@
+//! What the store has goes into a mirror's files.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hfd_core::ini::Document;
+use hfd_core::model::{Change, Fingerprint};
+use hfd_core::observe::{Observation, Stored};
+use hfd_core::reconcile::{Content, Files, Held, base_after, values};
+use hfd_proto::{Home, MirrorState, Secret, TokenName};
+use zeroize::Zeroizing;
+
+use super::Worker;
+use super::change::{self, items};
+use super::sync::{Trouble, What};
+use crate::mirror::{NewFiles, Seen, WriteError, write};
+
+impl Worker {
+    /// Writes the files, if they still are as they were seen; false when they are not.
+    pub(super) async fn write_files(
+        &mut self,
+        home: &Home,
+        seen: &Seen,
+        files: Files,
+        done: &mut Vec<hfd_proto::Change>,
+    ) -> Result<bool, Trouble> {
+        let known = values(&self.index().salt, &seen.observation);
+        let mut new = NewFiles::default();
+        if let Some(contents) = &files.stored {
+            new.stored = Some(self.stored_tokens(contents, &known).await?);
+        }
+        if let Some(token) = files.token {
+            let active = self
+                .index()
+                .mirrors
+                .get(home)
+                .and_then(|mirror| mirror.active.clone());
+            new.token = Some(match (token, active) {
+                (Some(print), Some(name)) => {
+                    let value = self.value(&name, print, false, &known).await?;
+                    Some(Zeroizing::new(value.expose().as_bytes().to_vec()))
+                }
+                _ => None,
+            });
+        }
+        let Some(now) = self.mirrors.get(home) else {
+            return Ok(false);
+        };
+        let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
+        match disk
+            .run(Some(self.deadline), move |home| write(home, &new, &stamps))
+            .await
+        {
+            Ok(Ok(_)) => {
+                self.note_put_back(home, seen, files.stored.as_ref(), done);
+                let active = self
+                    .index()
+                    .mirrors
+                    .get(home)
+                    .and_then(|mirror| mirror.active.clone());
+                if let Some(name) = active.filter(|_| files.token.is_some()) {
+                    self.note(done, home, &name, What::Written);
+                }
+                Ok(true)
+            }
+            Ok(Err(WriteError::Moved)) => Ok(false),
+            Ok(Err(error)) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
+            Err(waiting) => Err(Trouble::new(MirrorState::Waiting, waiting.to_string())),
+        }
+    }
+
+    /// Tells of names that both sides had agreed on, were gone, and are there again.
+    fn note_put_back(
+        &mut self,
+        home: &Home,
+        seen: &Seen,
+        written: Option<&BTreeMap<String, Content>>,
+        done: &mut Vec<hfd_proto::Change>,
+    ) {
+        let (Some(written), Some(mirror)) = (written, self.index().mirrors.get(home)) else {
+            return;
+        };
+        let Stored::Sections(sections) = &seen.observation.stored else {
+            return;
+        };
+        let was_gone = |name: &&TokenName| {
+            written.contains_key(name.as_str())
+                && sections.iter().all(|found| found.name != name.as_str())
+        };
+        let names = mirror.base.sections.keys().filter(was_gone);
+        for name in names.cloned().collect::<Vec<_>>() {
+            self.note(done, home, &name, What::PutBack);
+        }
+    }
+
+    /// The bytes of `stored_tokens`, as huggingface_hub would write them.
+    async fn stored_tokens(
+        &self,
+        contents: &BTreeMap<String, Content>,
+        known: &BTreeMap<Fingerprint, &Secret>,
+    ) -> Result<Zeroizing<Vec<u8>>, Trouble> {
+        let mut document = Document::new();
+        for (section, content) in contents {
+            match content {
+                Content::File(as_it_was) => {
+                    for (key, value) in &as_it_was.others {
+                        document.set(section, key, value)?;
+                    }
+                }
+                Content::Store(print, others) => {
+                    let Ok(name) = TokenName::parse(section.as_str()) else {
+                        continue;
+                    };
+                    let access = self.value(&name, print.access, false, known).await?;
+                    document.set(section, "hf_token", access.expose())?;
+                    if let Some(refresh) = print.refresh {
+                        let refresh = self.value(&name, refresh, true, known).await?;
+                        document.set(section, "refresh_token", refresh.expose())?;
+                    }
+                    if let Some(expires_at) = print.expires_at {
+                        document.set(section, "expires_at", &expires_at.to_string())?;
+                    }
+                    for (key, value) in others {
+                        document.set(section, key, value)?;
+                    }
+                }
+            }
+        }
+        Ok(document.to_bytes())
+    }
+
+    /// A value for a file: from the file itself, from memory, else from the store.
+    async fn value(
+        &self,
+        name: &TokenName,
+        print: Fingerprint,
+        refresh: bool,
+        known: &BTreeMap<Fingerprint, &Secret>,
+    ) -> Result<Secret, Trouble> {
+        if let Some(value) = known.get(&print) {
+            return Ok((*value).clone());
+        }
+        if let Some(value) = self.parts.values.cached(print).filter(|_| !refresh) {
+            return Ok(value);
+        }
+        let missing = || {
+            let detail = format!("the keychain does not hold `{}`", name.escaped());
+            Trouble::new(MirrorState::Pending, detail)
+        };
+        let record = self.index().tokens.get(name).ok_or_else(missing)?;
+        let item = items(name, record)
+            .into_iter()
+            .find(|item| item.refresh == refresh);
+        let value = self
+            .read_item(&item.ok_or_else(missing)?)
+            .await?
+            .ok_or_else(missing)?;
+        if !refresh {
+            self.parts
+                .values
+                .learn(self.index().salt.fingerprint(&value), &value);
+        }
+        Ok(value)
+    }
+
+    /// Files and view agree: remembered as the common ancestor of the next merge.
+    pub(super) fn agree(
+        &mut self,
+        home: &Home,
+        seen: &Observation,
+        held: Option<Held>,
+    ) -> Result<(), Trouble> {
+        let Some(mirror) = self.index().mirrors.get(home) else {
+            return Ok(());
+        };
+        let base = base_after(self.index(), mirror, seen, held);
+        if base != mirror.base {
+            let agree = Change::Agree {
+                home: home.clone(),
+                base,
+            };
+            // Lost in a crash, it is found out again by looking.
+            self.parts
+                .journal
+                .change(vec![agree], false)
+                .map_err(|error| change::disk(&error))?;
+        }
+        Ok(())
+    }
+}
