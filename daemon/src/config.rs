@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
 use rustix::fs::OFlags;
@@ -25,6 +26,9 @@ pub struct Config {
     pub store: Option<StoreId>,
     /// How much is logged.
     pub log: Level,
+    /// hfd locks itself when no token was asked for this long.
+    #[serde(deserialize_with = "span")]
+    pub lock_after: Option<Duration>,
     /// How the daemon itself reaches the Hub.
     pub network: Network,
     /// What is known of an endpoint, by its address.
@@ -215,6 +219,23 @@ fn store_of_this_platform<'de, D: Deserializer<'de>>(
         })
 }
 
+/// A span of time: a number and `s`, `m`, `h` or `d`. At least a minute, so that nobody locks
+/// themselves out between two commands.
+fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let units = [("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400)];
+    let parsed = units.iter().find_map(|(unit, factor)| {
+        let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        count.checked_mul(*factor)
+    });
+    match parsed {
+        Some(seconds) if seconds >= 60 => Ok(Some(Duration::from_secs(seconds))),
+        _ => Err(serde::de::Error::custom(
+            "a span of time of at least a minute is written as 90s, 15m, 12h or 2d",
+        )),
+    }
+}
+
 /// The daemon's working directory is `/`, so a relative path would mean what nobody intended.
 fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     let path = PathBuf::deserialize(deserializer)?;
@@ -277,6 +298,7 @@ mod tests {
             r#"
             store = "file"
             log = "debug"
+            lock_after = "15m"
             [network]
             proxy = "http://user:canary@proxy.example:3128"
             no_proxy = "internal.example"
@@ -288,6 +310,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.store, Some(StoreId::File));
         assert_eq!(config.log, Level::Debug);
+        assert_eq!(config.lock_after, Some(Duration::from_secs(900)));
         assert_eq!(config.network.no_proxy.as_deref(), Some("internal.example"));
         assert_eq!(
             config.network.ca_file.as_deref(),
@@ -308,6 +331,8 @@ mod tests {
     #[test]
     fn a_wrong_key_or_value_names_the_line() {
         for (content, line, word) in [
+            ("lock_after = \"5s\"", 1, "at least a minute"),
+            ("lock_after = \"soon\"", 1, "at least a minute"),
             ("\n\nstor = \"file\"\n", 3, "stor"),
             ("store = \"keychain\"\n", 1, "`keychain` is no store here"),
             ("log = \"info\"\nlog = \"warn\"\n", 2, "duplicate"),

@@ -16,7 +16,7 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use crate::connection;
 use crate::daemon::Daemon;
@@ -188,6 +188,7 @@ pub async fn serve(
     let mut look = tokio::time::interval(LOOK);
     let mut quiet = pin!(tokio::time::sleep(QUIET));
     let mut untidy = true;
+    let mut lock_due = daemon.lock_due().map(Instant::from_std);
     loop {
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
@@ -216,6 +217,14 @@ pub async fn serve(
                 untidy = false;
                 memory::give_back();
             }
+            () = sleep_until(lock_due.unwrap_or(Instant::now())), if lock_due.is_some() => {
+                lock_due = daemon.lock_due().map(Instant::from_std);
+                if lock_due.is_some_and(|due| due <= Instant::now()) {
+                    // Looked at again when hfd is in use again.
+                    lock_due = daemon.config.lock_after.map(|after| Instant::now() + after);
+                    lock_itself(&daemon);
+                }
+            }
             _ = signals.hangup.recv() => match lock.holds() {
                 true => mend(&mut socket, &place, lock, &moved),
                 false => break lock_is_gone(),
@@ -226,6 +235,22 @@ pub async fn serve(
         }
     }
     socket.remove();
+}
+
+/// Nobody has asked for a token for long: as `hfd lock`.
+fn lock_itself(daemon: &Arc<Daemon>) {
+    if daemon.snapshot().index.locked {
+        return;
+    }
+    let daemon = Arc::clone(daemon);
+    tokio::spawn(async move {
+        match daemon.engine.lock(true).await {
+            Ok(_) => {
+                tracing::info!("locked: no token was asked for, for as long as lock_after says")
+            }
+            Err(error) => tracing::warn!(%error, "cannot lock"),
+        }
+    });
 }
 
 fn lock_is_gone() {

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
@@ -255,6 +255,7 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         started: Instant::now(),
         service: service(),
         busy: AtomicUsize::new(0),
+        last_use: AtomicU64::new(0),
         retiring: AtomicBool::new(false),
         untidy: Notify::new(),
         leave,

@@ -33,6 +33,12 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
     {
         return reply(Err::<(), _>(leaving()), out);
     }
+    if !matches!(
+        message,
+        Message::Status(_) | Message::List(_) | Message::Sync(_)
+    ) {
+        daemon.used();
+    }
     match message {
         Message::Token(request) => return reply(token::answer(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
