@@ -17,5 +17,6 @@ mod login;
 mod names;
 mod place;
 mod protocol;
+mod scenarios;
 mod tokens;
 mod wire;
