@@ -362,9 +362,13 @@ impl Worker {
         let Some(now) = self.mirrors.get(home) else {
             return Ok(false);
         };
-        let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
+        let (disk, seen) = (Arc::clone(&now.disk), seen.clone());
+        // A switch waits no longer than this for other programs (reference/review.md, P9).
+        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(300);
         match disk
-            .run(Some(self.deadline), move |home| write(home, &new, &stamps))
+            .run(Some(self.deadline), move |home| {
+                write(home, &new, &seen, deadline)
+            })
             .await
         {
             Ok(Ok(_)) => {

@@ -1,7 +1,11 @@
 //! The files of a mirror. Everything here runs on a thread of the mirror's own, because a file
 //! system may hang; whoever waits for it does so with a deadline.
 
+mod lease;
+mod leftover;
+mod lock;
 mod observe;
+mod place;
 mod write;
 
 use std::collections::BTreeMap;
@@ -14,8 +18,9 @@ use hfd_proto::Home;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+pub use leftover::{Displaced, leftovers, sweep};
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
-pub use write::{NewFiles, WriteError, sweep, write};
+pub use write::{NewFiles, WriteError, Written, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
 /// milliseconds, also under load; a network file system that takes longer would hold up a login.
