@@ -37,6 +37,10 @@ pub struct MirrorNow {
     pub detail: Option<String>,
     /// What was done there last, the newest first.
     pub recent: Vec<Change>,
+    /// Whether something may lie there that a write displaced and nobody has read.
+    pub leftovers: bool,
+    /// Whether its file system lacks what makes writing safe beside other programs.
+    pub plainly: bool,
     /// What waits for time to tell.
     pub doubt: Option<Doubtful>,
 }
@@ -117,10 +121,15 @@ impl Snapshot {
             mode: mirror.mode.into(),
             active: mirror.active.clone(),
             state: now.state.into(),
-            detail: now.detail.clone(),
+            detail: now.detail.clone().or_else(|| now.plainly.then(plainly)),
             recent: now.recent.clone(),
         })
     }
+}
+
+fn plainly() -> String {
+    "its file system cannot exchange files: an edit in the very moment of a change could be lost"
+        .into()
 }
 
 /// No token of that name.

@@ -10,7 +10,7 @@ use hfd_proto::{Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, es
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Worker;
-use crate::mirror::{Disk, Seen, Stamps, age, is_local, observe, sweep};
+use crate::mirror::{Disk, Seen, Stamps, age, is_local, observe};
 use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
@@ -102,7 +102,6 @@ pub(super) fn shown(home: &Home) -> String {
 pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
     let disk = Disk::new(home)
         .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
-    disk.begin(sweep);
     Ok(MirrorNow {
         disk: Arc::new(disk),
         local: false,
@@ -111,6 +110,8 @@ pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
         detail: None,
         doubt: None,
         recent: Vec::new(),
+        leftovers: true,
+        plainly: false,
     })
 }
 
@@ -173,6 +174,7 @@ impl Worker {
         mut occasion: Occasion,
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<Rest, Trouble> {
+        self.take_up_leftovers(home, done).await?;
         for _ in 0..ROUNDS {
             let seen = self.look_when_quiet(home, occasion).await?;
             if occasion == Occasion::Settled && self.has_moved(home, &seen) {
@@ -267,7 +269,7 @@ impl Worker {
         Ok((seen, age))
     }
 
-    fn plan(&self, home: &Home, seen: &Observation, occasion: Occasion) -> Plan {
+    pub(super) fn plan(&self, home: &Home, seen: &Observation, occasion: Occasion) -> Plan {
         match self.index().mirrors.get(home) {
             Some(mirror) => reconcile(self.index(), mirror, seen, occasion),
             None => Plan::default(),

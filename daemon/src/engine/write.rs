@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hfd_core::ini::Document;
 use hfd_core::model::{Change, Fingerprint};
 use hfd_core::observe::{Observation, Stored};
-use hfd_core::reconcile::{Content, Files, Held, base_after, values};
+use hfd_core::reconcile::{Content, Files, Held, Occasion, base_after, values};
 use hfd_proto::{Home, MirrorState, Secret, TokenName};
 use zeroize::Zeroizing;
 
 use super::Worker;
 use super::change::{self, items};
 use super::sync::{Trouble, What};
-use crate::mirror::{NewFiles, Seen, WriteError, write};
+use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, write};
+
+/// How long a write waits for the lock, and for programs that have a file open: a switch is to be
+/// felt by nobody.
+const OTHERS: Duration = Duration::from_millis(300);
 
 impl Worker {
     /// Writes the files, if they still are as they were seen; false when they are not.
@@ -46,27 +51,101 @@ impl Worker {
         let Some(now) = self.mirrors.get(home) else {
             return Ok(false);
         };
-        let (disk, stamps) = (Arc::clone(&now.disk), seen.stamps);
-        match disk
-            .run(Some(self.deadline), move |home| write(home, &new, &stamps))
-            .await
-        {
-            Ok(Ok(_)) => {
-                self.note_put_back(home, seen, files.stored.as_ref(), done);
-                let active = self
-                    .index()
-                    .mirrors
-                    .get(home)
-                    .and_then(|mirror| mirror.active.clone());
-                if let Some(name) = active.filter(|_| files.token.is_some()) {
-                    self.note(done, home, &name, What::Written);
-                }
-                Ok(true)
+        let (disk, read) = (Arc::clone(&now.disk), seen.clone());
+        let latest = std::time::Instant::now() + OTHERS;
+        let writing = disk.run(Some(self.deadline), move |home| {
+            write(home, &new, &read, latest)
+        });
+        let written = match writing.await {
+            Ok(Ok(written)) => written,
+            Ok(Err(WriteError::Moved)) => return Ok(false),
+            Ok(Err(error)) => {
+                self.look_for_leftovers(home);
+                return Err(Trouble::new(MirrorState::Pending, error.to_string()));
             }
-            Ok(Err(WriteError::Moved)) => Ok(false),
-            Ok(Err(error)) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
-            Err(waiting) => Err(Trouble::new(MirrorState::Waiting, waiting.to_string())),
+            Err(waiting) => {
+                self.look_for_leftovers(home);
+                return Err(Trouble::new(MirrorState::Waiting, waiting.to_string()));
+            }
+        };
+        if written.still_open {
+            self.look_for_leftovers(home);
         }
+        if let Some(now) = self.mirrors.get_mut(home) {
+            now.plainly = written.plainly;
+        }
+        if let Some(displaced) = written.displaced {
+            self.take_up(home, displaced, Occasion::Noticed, done)
+                .await?;
+            return Ok(false);
+        }
+        self.note_put_back(home, seen, files.stored.as_ref(), done);
+        let active = self.index().mirrors.get(home);
+        let active = active.and_then(|mirror| mirror.active.clone());
+        if let Some(name) = active.filter(|_| files.token.is_some()) {
+            self.note(done, home, &name, What::Written);
+        }
+        Ok(true)
+    }
+
+    /// What lay where we wrote, and had not been read: another tool's edit in the same moment. Once
+    /// the store has what it said, the file goes; until then it stays, and is found again.
+    async fn take_up(
+        &mut self,
+        home: &Home,
+        displaced: Displaced,
+        occasion: Occasion,
+        done: &mut Vec<hfd_proto::Change>,
+    ) -> Result<(), Trouble> {
+        // Twice, because an index that is new learns from the store first.
+        for _ in 0..2 {
+            let mut plan = self.plan(home, &displaced.observation, occasion);
+            if occasion == Occasion::Asked {
+                // It is old: what it lacks was not removed, and what was active in it may not be now.
+                (plan.active, plan.removals) = (None, Vec::new());
+            }
+            if let Err(trouble) = self.take_over(home, &plan, done).await {
+                self.look_for_leftovers(home);
+                return Err(trouble);
+            }
+        }
+        if let Some(now) = self.mirrors.get(home) {
+            let discarding = now
+                .disk
+                .run(Some(self.deadline), move |_| displaced.discard());
+            // A file system that does not answer now is asked again at the next start.
+            let _ = discarding.await;
+        }
+        Ok(())
+    }
+
+    fn look_for_leftovers(&mut self, home: &Home) {
+        if let Some(now) = self.mirrors.get_mut(home) {
+            now.leftovers = true;
+        }
+    }
+
+    /// Takes up what an earlier write has left: a daemon that was killed, a program that had the file
+    /// open still, a store that did not answer.
+    pub(super) async fn take_up_leftovers(
+        &mut self,
+        home: &Home,
+        done: &mut Vec<hfd_proto::Change>,
+    ) -> Result<(), Trouble> {
+        let Some(now) = self.mirrors.get_mut(home).filter(|now| now.leftovers) else {
+            return Ok(());
+        };
+        now.leftovers = false;
+        let looking = now.disk.run(Some(self.deadline), leftovers);
+        let found = looking.await;
+        let found = found.map_err(|waiting| {
+            self.look_for_leftovers(home);
+            Trouble::new(MirrorState::Waiting, waiting.to_string())
+        })?;
+        for displaced in found {
+            self.take_up(home, displaced, Occasion::Asked, done).await?;
+        }
+        Ok(())
     }
 
     /// Tells of names that both sides had agreed on, were gone, and are there again.

@@ -1,7 +1,11 @@
 //! The files of a mirror. Everything here runs on a thread of the mirror's own, because a file
 //! system may hang; whoever waits for it does so with a deadline.
 
+mod lease;
+mod leftover;
+mod lock;
 mod observe;
+mod place;
 mod quiet;
 mod write;
 
@@ -15,9 +19,10 @@ use hfd_proto::Home;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+pub use leftover::{Displaced, leftovers};
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{age, surroundings};
-pub use write::{NewFiles, WriteError, sweep, write};
+pub use write::{NewFiles, WriteError, Written, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
 /// milliseconds, also under load; a network file system that takes longer would hold up a login.
@@ -61,13 +66,6 @@ impl Disk {
 
     fn is_stuck(&self) -> bool {
         self.stuck.load(Ordering::Acquire)
-    }
-
-    /// Has the thread do something first of all, for whose end nobody waits.
-    pub fn begin(&self, effect: impl FnOnce(&Home) + Send + 'static) {
-        let home = Arc::clone(&self.home);
-        // The thread lives as long as its handle.
-        drop(self.jobs.send(Box::new(move || effect(&home))));
     }
 
     /// Runs an effect on the thread, which may take until `deadline` but never longer than

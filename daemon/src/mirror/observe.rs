@@ -10,7 +10,10 @@ use hfd_proto::{Home, escape};
 use zeroize::Zeroizing;
 
 /// 4,096 sections with two tokens of 2 KiB each, and as much again.
-const MAX_STORED: u64 = 32 * 1024 * 1024;
+pub(super) const MAX_STORED: u64 = 32 * 1024 * 1024;
+
+/// A token, and white space around it.
+pub(super) const MAX_TOKEN: u64 = 2 * hfd_proto::MAX_SECRET as u64;
 
 /// What identifies a state of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +35,7 @@ pub struct Stamps {
 }
 
 /// What was found, and the stamps under which it was found.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Seen {
     /// The parsed content.
     pub observation: Observation,
@@ -40,23 +43,40 @@ pub struct Seen {
     pub stamps: Stamps,
     /// Whether the directory is there at all.
     pub directory: bool,
+    /// The bytes that were parsed, to know them again.
+    pub(super) raw: Raw,
+}
+
+/// The files byte for byte; `None` where there was none, or it could not be read.
+#[derive(Clone, Default)]
+pub(super) struct Raw {
+    pub(super) stored: Option<Zeroizing<Vec<u8>>>,
+    pub(super) token: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl std::fmt::Debug for Raw {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Raw")
+    }
 }
 
 /// The stamps of a mirror's files: two `stat` calls.
 pub fn stamps(home: &Home) -> Stamps {
-    let stamp = |path: &Path| {
-        rustix::fs::stat(path).ok().map(|stat| Stamp {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-            size: stat.st_size,
-            modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
-            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
-        })
-    };
     Stamps {
         stored: stamp(&stored_path(home)),
         token: stamp(&home.token_path),
     }
+}
+
+/// The stamp of what a path leads to.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    rustix::fs::stat(path).ok().map(|stat| Stamp {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        size: stat.st_size,
+        modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
+        changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
+    })
 }
 
 /// `stored_tokens` lies beside `token`, whatever that is called.
@@ -74,21 +94,41 @@ pub fn observe(home: &Home) -> Result<Seen, NotOurs> {
         None => false,
     };
     let stamps = stamps(home);
-    let stored = match read(&stored_path(home), MAX_STORED) {
-        Ok(None) => Stored::Absent,
-        Ok(Some(content)) => Stored::parse(&content),
-        Err(why) => Stored::Unreadable(why),
-    };
-    let token = match read(&home.token_path, 2 * hfd_proto::MAX_SECRET as u64) {
-        Ok(None) => TokenFile::Absent,
-        Ok(Some(content)) => TokenFile::parse(&content),
-        Err(why) => TokenFile::Unreadable(why),
-    };
+    let (stored, stored_raw) = parsed(
+        read(&stored_path(home), MAX_STORED),
+        Stored::Absent,
+        Stored::parse,
+        Stored::Unreadable,
+    );
+    let (token, token_raw) = parsed(
+        read(&home.token_path, MAX_TOKEN),
+        TokenFile::Absent,
+        TokenFile::parse,
+        TokenFile::Unreadable,
+    );
     Ok(Seen {
         observation: Observation { stored, token },
         stamps,
         directory,
+        raw: Raw {
+            stored: stored_raw,
+            token: token_raw,
+        },
     })
+}
+
+/// What a file says, and its bytes.
+fn parsed<T>(
+    content: Result<Option<Zeroizing<Vec<u8>>>, String>,
+    absent: T,
+    parse: impl Fn(&[u8]) -> T,
+    unreadable: impl Fn(String) -> T,
+) -> (T, Option<Zeroizing<Vec<u8>>>) {
+    match content {
+        Ok(None) => (absent, None),
+        Ok(Some(content)) => (parse(&content), Some(content)),
+        Err(why) => (unreadable(why), None),
+    }
 }
 
 /// A directory that is not ours alone.
@@ -163,6 +203,11 @@ fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
             };
         }
     };
+    content_of(&file, limit).map(Some)
+}
+
+/// Reads an open file, if it is a regular one of ours.
+pub(super) fn content_of(file: &File, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is not a regular file".to_owned());
@@ -170,7 +215,7 @@ fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
     if metadata.uid() != rustix::process::geteuid().as_raw() {
         return Err("it belongs to another user".to_owned());
     }
-    if metadata.nlink() != 1 {
+    if metadata.nlink() > 1 {
         return Err("it has several hard links".to_owned());
     }
     if metadata.len() > limit {
@@ -180,12 +225,21 @@ fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
     file.take(limit)
         .read_to_end(&mut content)
         .map_err(|error| error.to_string())?;
-    Ok(Some(content))
+    Ok(content)
 }
 
-/// Whether a `stat` in this directory is sure to return at once: file systems of this machine. A
-/// network file system or one in user space may hang, and is asked on the mirror's thread.
+/// Whether a `stat` of these files is sure to return at once: they, and what they are links to, lie on
+/// file systems of this machine. A network file system or one in user space may hang, and is asked
+/// on the mirror's thread; so is this, since it asks the file system itself.
 pub fn is_local(home: &Home) -> bool {
+    let paths = [home.token_path.clone(), stored_path(home)];
+    paths.into_iter().all(|path| {
+        let target = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+        lies_local(&path) && (target == path || lies_local(&target))
+    })
+}
+
+fn lies_local(path: &Path) -> bool {
     // From statfs(2) and linux/magic.h.
     const LOCAL: [u64; 9] = [
         0xEF53,      // ext2, ext3, ext4
@@ -198,7 +252,7 @@ pub fn is_local(home: &Home) -> bool {
         0xCA45_1A4E, // bcachefs
         0x8584_58F6, // ramfs
     ];
-    let mut nearest = home.token_path.parent();
+    let mut nearest = path.parent();
     while let Some(directory) = nearest {
         match rustix::fs::statfs(directory) {
             Ok(statfs) => return LOCAL.contains(&(statfs.f_type as u64)),

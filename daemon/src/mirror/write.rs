@@ -1,15 +1,19 @@
 //! Writing a mirror's files: never torn, and never over something that was not read.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use hfd_proto::Home;
 use zeroize::Zeroizing;
 
-use super::observe::{Stamps, stamps, stored_path};
+use super::leftover::{Displaced, Which, incomplete, remove};
+use super::lock::{self, NotTaken};
+use super::observe::{Seen, Stamps, stamp, stamps, stored_path};
+use super::place::{Change, Done, Kernel};
 
 /// New contents. A part that is `None` stays as it is.
 #[derive(Default)]
@@ -35,6 +39,9 @@ pub enum WriteError {
     /// The files are not what the new contents were made from: look again.
     #[error("the files changed meanwhile")]
     Moved,
+    /// Another program holds the lock, or a file that can only be written in place, open.
+    #[error("{0} is in use by another program")]
+    Busy(PathBuf),
     /// The file system says no.
     #[error("{path}: {source}")]
     Io {
@@ -48,152 +55,238 @@ pub enum WriteError {
     ForeignLink(PathBuf),
 }
 
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// The stamps afterwards. A tool may have written in between: look again before relying on them.
+    pub stamps: Stamps,
+    /// What lay there was not what had been read: an edit to be taken up. Then what came after that
+    /// file is not written.
+    pub displaced: Option<Displaced>,
+    /// A program still has open for writing what was displaced. When it closes that, the watch
+    /// notices, and [`leftovers`](super::leftovers) has what it wrote.
+    pub still_open: bool,
+    /// The file system lacks what makes this safe: an edit in the wrong moment would be lost.
+    pub plainly: bool,
+    /// A file can be read or written by its group, as it could before.
+    pub shared_with_group: bool,
+}
+
 /// Writes `new` if the files still are as `seen`, in upstream's order (`stored_tokens`, then
-/// `token`), and returns their new stamps.
-pub fn write(home: &Home, new: &NewFiles, seen: &Stamps) -> Result<Stamps, WriteError> {
-    let directory = home.token_path.parent().unwrap_or(Path::new("/"));
-    // Only a directory that we make gets a mode from us.
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|source| WriteError::Io {
-            path: directory.to_owned(),
-            source,
-        })?;
-    // Written and durable first, so that only renames stand between the look and the end.
-    let stored = prepare(&stored_path(home), new.stored.as_ref())?;
-    let token = prepare(
-        &home.token_path,
-        new.token.as_ref().and_then(Option::as_ref),
-    )?;
-    if stamps(home) != *seen {
-        return Err(WriteError::Moved);
-    }
+/// `token`). Whoever writes at the same time loses nothing: what is replaced is read once more
+/// afterwards. Waiting for the lock and for other writers ends at `deadline`.
+///
+/// # Errors
+/// `stored_tokens` may have been written although `token` was not. What was displaced and is not
+/// returned is found by [`leftovers`](super::leftovers).
+pub fn write(
+    home: &Home,
+    new: &NewFiles,
+    seen: &Seen,
+    deadline: Instant,
+) -> Result<Written, WriteError> {
+    write_by(home, new, seen, deadline, Kernel::REAL)
+}
+
+pub(super) fn write_by(
+    home: &Home,
+    new: &NewFiles,
+    seen: &Seen,
+    deadline: Instant,
+    kernel: Kernel,
+) -> Result<Written, WriteError> {
+    make_directory(directory_of(&home.token_path))?;
+    let stored_path = stored_path(home);
+    let stored_target = resolve(&stored_path)?;
+    let token_target = resolve(&home.token_path)?;
+    let _lock = match new.stored {
+        Some(_) => Some(lock(&stored_path, deadline)?),
+        None => None,
+    };
+    let unmoved = || match stamps(home) == seen.stamps {
+        true => Ok(()),
+        false => Err(WriteError::Moved),
+    };
+    unmoved()?;
+    let stored = Change {
+        which: Which::Stored,
+        target: &stored_target,
+        old: seen.raw.stored.as_ref().map(|raw| raw.as_slice()),
+        stamp: seen.stamps.stored,
+        deadline,
+        kernel,
+    };
+    let token = Change {
+        which: Which::Token,
+        target: &token_target,
+        old: seen.raw.token.as_ref().map(|raw| raw.as_slice()),
+        stamp: seen.stamps.token,
+        ..stored
+    };
+    // Written and durable first, so that little stands between the look and the end.
+    let new_stored = Prepared::new(&stored, new.stored.as_ref())?;
+    let new_token = Prepared::new(&token, new.token.as_ref().and_then(Option::as_ref))?;
+    let shared_with_group = [&new_stored, &new_token]
+        .iter()
+        .any(|prepared| prepared.as_ref().is_some_and(|prepared| prepared.shared));
+    unmoved()?;
+
     let mut changed = BTreeSet::new();
-    if let Some(stored) = stored {
-        changed.insert(stored.put_in_place()?);
+    let mut outcome = Ok((Done::default(), Which::Stored));
+    if let Some(prepared) = new_stored {
+        changed.insert(directory_of(&stored_target));
+        outcome = prepared
+            .put_in_place(&stored)
+            .map(|done| (done, Which::Stored));
     }
-    if let Some(token) = token {
-        if stamps(home).token != seen.token {
-            return Err(WriteError::Moved);
-        }
-        changed.insert(token.put_in_place()?);
-    } else if matches!(new.token, Some(None)) {
-        remove(&home.token_path)?;
-        changed.insert(directory.to_owned());
+    if let (Ok((before, _)), Some(_)) = (&outcome, &new.token)
+        && before.displaced.is_none()
+    {
+        changed.insert(directory_of(&token_target));
+        outcome = put_token(home, &token, new_token).map(|then| (then.after(before), Which::Token));
     }
     for directory in changed {
-        if let Err(error) = File::open(directory).and_then(|directory| directory.sync_data()) {
+        if let Err(error) = File::open(directory).and_then(|directory| (kernel.flush)(&directory)) {
             // What was written is there; only a crash of the machine could take it back.
             tracing::warn!(%error, "a directory cannot be flushed");
         }
     }
-    Ok(stamps(home))
+    let (done, last) = outcome?;
+    Ok(Written {
+        stamps: stamps(home),
+        displaced: done.displaced.map(|(leftover, content)| Displaced {
+            observation: last.observation(&content, &seen.observation),
+            leftovers: vec![leftover],
+        }),
+        still_open: done.still_open,
+        plainly: done.plainly,
+        shared_with_group,
+    })
 }
 
-/// Removes what a daemon left that was killed while it wrote: temporary files, which hold tokens.
-/// Their content is in the store, or the change that it belonged to is undone from there.
-pub fn sweep(home: &Home) {
-    for path in [stored_path(home), home.token_path.clone()] {
-        let Ok(target) = resolve(&path) else { continue };
-        let entries = std::fs::read_dir(target.parent().unwrap_or(Path::new("/")));
-        for entry in entries.into_iter().flatten().flatten() {
-            if entry.file_name().to_str().is_some_and(is_temporary)
-                && entry.metadata().is_ok_and(|metadata| {
-                    metadata.is_file() && metadata.uid() == rustix::process::geteuid().as_raw()
-                })
-                && let Err(error) = std::fs::remove_file(entry.path())
-            {
-                tracing::warn!(%error, "a temporary file stays");
-            }
-        }
+fn put_token(
+    home: &Home,
+    token: &Change<'_>,
+    new: Option<Prepared<'_>>,
+) -> Result<Done, WriteError> {
+    if stamp(&home.token_path) != token.stamp {
+        return Err(WriteError::Moved);
+    }
+    match new {
+        Some(prepared) => prepared.put_in_place(token),
+        None => token.remove(&directory_of(token.target).join(Which::Token.complete())),
     }
 }
 
-/// Whether a name is one that [`prepare`] gives.
-fn is_temporary(name: &str) -> bool {
-    name.strip_prefix(".hfd-").is_some_and(|number| {
-        number.len() == 16 && number.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// Only a directory that we make gets a mode from us.
+fn make_directory(directory: &Path) -> Result<(), WriteError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(|source| io_error(directory, source))
+}
+
+/// Takes the lock that lies beside `stored_tokens`; a link of that is not followed, as upstream
+/// does not.
+fn lock(stored_path: &Path, deadline: Instant) -> Result<lock::Lock, WriteError> {
+    let path = stored_path.with_file_name("stored_tokens.lock");
+    lock::take(&path, deadline).map_err(|error| match error {
+        NotTaken::Held => WriteError::Busy(path),
+        NotTaken::Io(source) => io_error(&path, source),
     })
+}
+
+fn directory_of(target: &Path) -> &Path {
+    target.parent().unwrap_or(Path::new("/"))
+}
+
+fn io_error(path: &Path, source: io::Error) -> WriteError {
+    WriteError::Io {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 /// A complete and durable file that waits to replace another one; removed if it does not come to
 /// that.
-struct Prepared {
-    temporary: PathBuf,
-    target: PathBuf,
+struct Prepared<'a> {
+    path: PathBuf,
+    content: &'a [u8],
+    /// Its group can read it.
+    shared: bool,
+    /// It is to be removed.
+    waits: bool,
 }
 
-/// Writes new content beside its target. A link is kept: what it leads to is replaced.
-fn prepare(
-    path: &Path,
-    content: Option<&Zeroizing<Vec<u8>>>,
-) -> Result<Option<Prepared>, WriteError> {
-    let Some(content) = content else {
-        return Ok(None);
-    };
-    let target = resolve(path)?;
-    let directory = target.parent().unwrap_or(Path::new("/"));
-    let prepared = Prepared {
-        temporary: directory.join(format!(".hfd-{:016x}", unique())),
-        target,
-    };
-    write_new(&prepared.temporary, &prepared.target, content).map_err(|source| WriteError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Some(prepared))
-}
+impl<'a> Prepared<'a> {
+    /// Writes new content, if there is any, beside its target.
+    fn new(
+        change: &Change<'_>,
+        content: Option<&'a Zeroizing<Vec<u8>>>,
+    ) -> Result<Option<Self>, WriteError> {
+        let Some(content) = content else {
+            return Ok(None);
+        };
+        let directory = directory_of(change.target);
+        let mut prepared = Prepared {
+            path: directory.join(incomplete()),
+            content,
+            shared: false,
+            waits: true,
+        };
+        let error = |source| io_error(change.target, source);
+        prepared.shared =
+            write_new(&prepared.path, change.target, content, change.kernel).map_err(error)?;
+        let complete = directory.join(change.which.complete());
+        std::fs::rename(&prepared.path, &complete).map_err(error)?;
+        prepared.path = complete;
+        Ok(Some(prepared))
+    }
 
-impl Prepared {
-    /// Returns the directory that has changed.
-    fn put_in_place(self) -> Result<PathBuf, WriteError> {
-        std::fs::rename(&self.temporary, &self.target).map_err(|source| WriteError::Io {
-            path: self.target.clone(),
-            source,
-        })?;
-        let directory = self.target.parent().unwrap_or(Path::new("/"));
-        Ok(directory.to_owned())
+    fn put_in_place(mut self, change: &Change<'_>) -> Result<Done, WriteError> {
+        // From here on what has this name may not be ours.
+        self.waits = false;
+        change.replace(&self.path, self.content)
     }
 }
 
-impl Drop for Prepared {
+impl Drop for Prepared<'_> {
     fn drop(&mut self) {
-        // After the rename there is none of that name.
-        drop(std::fs::remove_file(&self.temporary));
+        if self.waits {
+            remove(&self.path);
+        }
     }
 }
 
-fn write_new(temporary: &Path, target: &Path, content: &[u8]) -> io::Result<()> {
+/// Returns whether the group can read it.
+fn write_new(temporary: &Path, target: &Path, content: &[u8], kernel: Kernel) -> io::Result<bool> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(temporary)?;
     // A group that was let in stays in; nobody else ever is.
+    let mut shared = false;
     if let Ok(metadata) = std::fs::metadata(target) {
         let group = metadata.mode() & 0o060;
-        if group != 0 {
-            file.set_permissions(std::fs::Permissions::from_mode(0o600 | group))?;
+        // Not another group than that one: where it cannot be given the file, it loses it.
+        let same = || {
+            file.metadata().is_ok_and(|own| own.gid() == metadata.gid())
+                || std::os::unix::fs::fchown(&file, None, Some(metadata.gid())).is_ok()
+        };
+        if group != 0 && same() {
+            file.set_permissions(Permissions::from_mode(0o600 | group))?;
+            shared = true;
         }
     }
     file.write_all(content)?;
-    file.sync_data()
-}
-
-fn remove(path: &Path) -> Result<(), WriteError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(WriteError::Io {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
-    }
+    (kernel.flush)(&file)?;
+    Ok(shared)
 }
 
 /// Follows links of ours (dotfile managers make them) to the file that is to be replaced.
-fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
     let mut target = path.to_owned();
     // The kernel's own limit of links in a row (path_resolution(7)).
     for _ in 0..40 {
@@ -218,12 +311,5 @@ fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
     })
 }
 
-/// A number that no other temporary file of this machine has.
-fn unique() -> u64 {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let time = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_nanos() as u64);
-    time ^ (u64::from(std::process::id()) << 40) ^ COUNT.fetch_add(1, Ordering::Relaxed)
-}
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,205 @@
+//! Files of ours beside a mirror's: what is being written, and what was displaced.
+//!
+//! `.hfd-<16 hex>` is not complete, and only ever held what the store holds. `.hfd-s-<16 hex>` (for
+//! `stored_tokens`) and `.hfd-t-<16 hex>` (for `token`) are complete: either they wait to be put in
+//! place, or they are what was found there, which must be read before it is removed. A daemon that
+//! is killed leaves them.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use hfd_core::observe::{Observation, Stored, TokenFile};
+use hfd_proto::Home;
+
+use super::lease::{self, Refused};
+use super::observe::{MAX_STORED, MAX_TOKEN, content_of, observe, stored_path};
+use super::write::resolve;
+
+/// Which of the two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    Stored,
+    Token,
+}
+
+impl Which {
+    /// A new name for a complete file.
+    pub(super) fn complete(self) -> String {
+        let letter = match self {
+            Self::Stored => 's',
+            Self::Token => 't',
+        };
+        format!(".hfd-{letter}-{:016x}", unique())
+    }
+
+    /// How much of it is read.
+    pub(super) fn limit(self) -> u64 {
+        match self {
+            Self::Stored => MAX_STORED,
+            Self::Token => MAX_TOKEN,
+        }
+    }
+
+    /// What both files say, when this one says `content` and the other what it said before.
+    pub(super) fn observation(self, content: &[u8], other: &Observation) -> Observation {
+        let mut observation = other.clone();
+        match self {
+            Self::Stored => observation.stored = Stored::parse(content),
+            Self::Token => observation.token = TokenFile::parse(content),
+        }
+        observation
+    }
+
+    /// Whether there is something in the content that can be taken up.
+    pub(super) fn parses(self, content: &[u8]) -> bool {
+        match self {
+            Self::Stored => !matches!(Stored::parse(content), Stored::Unreadable(_)),
+            Self::Token => !matches!(TokenFile::parse(content), TokenFile::Unreadable(_)),
+        }
+    }
+}
+
+/// A new name for a file that is not complete yet.
+pub(super) fn incomplete() -> String {
+    format!(".hfd-{:016x}", unique())
+}
+
+/// Whether a name is that of a complete file, and for which of the two.
+pub(super) fn which(name: &str) -> Option<Which> {
+    let rest = name.strip_prefix(".hfd-")?;
+    let (which, number) = match rest.split_at_checked(2)? {
+        ("s-", number) => (Which::Stored, number),
+        ("t-", number) => (Which::Token, number),
+        _ => return None,
+    };
+    is_number(number).then_some(which)
+}
+
+fn is_number(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A number that no other temporary file of this machine has.
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let time = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos() as u64);
+    time ^ (u64::from(std::process::id()) << 40) ^ COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// An edit of another program that lies in the place of nothing any more.
+#[derive(Debug)]
+pub struct Displaced {
+    /// What the displaced file said; a file that was not displaced is as it was seen.
+    pub observation: Observation,
+    pub(super) leftovers: Vec<PathBuf>,
+}
+
+impl Displaced {
+    /// Removes the file. To be called when what it said is safe in the store; without this it stays
+    /// and is found by [`leftovers`].
+    pub fn discard(self) {
+        for leftover in self.leftovers {
+            remove(&leftover);
+        }
+    }
+}
+
+/// Finds what was displaced and not yet taken up, by a daemon that was killed or because somebody
+/// still had it open, and removes what was never complete. Files that are still open for writing
+/// stay for the next time.
+///
+/// What is returned is old: a new value in it is an edit, but what it lacks was not removed, and it
+/// may be what hfd was about to write. No write of this mirror may be under way.
+pub fn leftovers(home: &Home) -> Vec<Displaced> {
+    sweep(home);
+    let Ok(seen) = observe(home) else {
+        return Vec::new();
+    };
+    let mut found: Vec<Displaced> = Vec::new();
+    for (path, name) in ours(home) {
+        let Some(which) = which(&name) else { continue };
+        let Some(content) = finished(&path, which) else {
+            continue;
+        };
+        let observation = which.observation(&content, &seen.observation);
+        let known = [&seen.observation].into_iter();
+        let said = known
+            .chain(found.iter().map(|displaced| &displaced.observation))
+            .any(|known| *known == observation);
+        // An empty file, or the white space of one, says nothing that could be taken up.
+        if content.trim_ascii().is_empty() || said {
+            remove(&path);
+            continue;
+        }
+        found.push(Displaced {
+            observation,
+            leftovers: vec![path],
+        });
+    }
+    found
+}
+
+/// Removes what a daemon left that was killed while it wrote: files that are not complete. What they
+/// hold is in the store, or the change that it belonged to is undone from there.
+pub(super) fn sweep(home: &Home) {
+    for (path, name) in ours(home) {
+        if name.strip_prefix(".hfd-").is_some_and(is_number) {
+            remove(&path);
+        }
+    }
+}
+
+/// The content of a file that nobody has open for writing.
+fn finished(path: &Path, which: Which) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
+        .open(path)
+        .ok()?;
+    let lease = lease::take(&file, lease::Kind::Read, Instant::now());
+    if matches!(lease, Err(Refused::Open)) {
+        return None;
+    }
+    content_of(&file, which.limit()).ok()
+}
+
+/// Regular files of ours, with one link, that lie beside the mirror's and are called `.hfd-…`.
+fn ours(home: &Home) -> Vec<(PathBuf, String)> {
+    let mut directories: Vec<PathBuf> = [stored_path(home), home.token_path.clone()]
+        .iter()
+        .filter_map(|path| Some(resolve(path).ok()?.parent()?.to_owned()))
+        .collect();
+    directories.dedup();
+    let mut found = Vec::new();
+    for entry in directories.iter().flat_map(std::fs::read_dir).flatten() {
+        let Ok(entry) = entry else { continue };
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        if name.starts_with(".hfd-")
+            && entry.metadata().is_ok_and(|metadata| {
+                metadata.is_file()
+                    && metadata.uid() == rustix::process::geteuid().as_raw()
+                    && metadata.nlink() == 1
+            })
+        {
+            found.push((entry.path(), name));
+        }
+    }
+    found
+}
+
+/// Removes a file of ours. One that stays is found again.
+pub(super) fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "a temporary file stays");
+    }
+}
