@@ -6,6 +6,8 @@ mod leftover;
 mod lock;
 mod observe;
 mod place;
+#[cfg(target_os = "linux")]
+mod watch;
 mod write;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use tokio::time::{Instant, timeout_at};
 
 pub use leftover::{Displaced, leftovers, sweep};
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
+#[cfg(target_os = "linux")]
+pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
