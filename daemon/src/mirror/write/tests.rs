@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::os::unix::fs::symlink;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use hfd_core::observe::{Observation, Stored, TokenFile};
@@ -601,72 +602,102 @@ fn tool_writes(path: &Path, content: &str, pause: bool) {
     file.write_all(content.as_bytes()).unwrap();
 }
 
-/// The experiment of reference/writing.md, shortened: a tool at a random moment around the write.
+/// Waits without giving the processor away.
+fn spin(time: Duration) {
+    let until = Instant::now() + time;
+    while Instant::now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+thread_local! {
+    /// Lets the tool go when the daemon is about to exchange, which it then does so much later.
+    static GO: Cell<Option<(Arc<Barrier>, Duration)>> = const { Cell::new(None) };
+}
+
+fn tool(path: &Path, what: usize, pause: bool) {
+    let remove = || drop(std::fs::remove_file(path));
+    match what {
+        0 => tool_writes(path, "hf_last", pause),
+        1 => remove(),
+        2 => {
+            tool_writes(path, "hf_first", pause);
+            tool_writes(path, "hf_last", false);
+        }
+        3 => {
+            remove();
+            tool_writes(path, "hf_last", pause);
+        }
+        _ => {
+            tool_writes(path, "hf_first", pause);
+            remove();
+        }
+    }
+}
+
+/// The experiment of reference/writing.md, shortened: a tool at a random moment around the exchange.
 #[test]
 fn no_write_of_a_tool_is_lost_and_nothing_removed_is_raised() {
+    let kernel = Kernel {
+        rename: |from, to, flags| {
+            if let Some((barrier, later)) = GO.take() {
+                barrier.wait();
+                spin(later);
+            }
+            rename(from, to, flags)
+        },
+        ..Kernel::REAL
+    };
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    for cycle in 0..600 {
+    let mut displaced = 0;
+    for cycle in 0..1500 {
         let place = Place::new();
         place.put("token", "hf_base");
         let path = place.path("token");
         let seen = place.look();
-        let (what, pause, spin) = (cycle % 5, random.below(5) == 0, random.below(300));
+        let (what, pause) = (cycle % 5, random.below(5) == 0);
         // A removal by the daemon is half as frequent as a write.
-        let new = if cycle % 3 == 0 {
-            no_token()
-        } else {
-            token("hf_daemon")
+        let new = match cycle % 3 {
+            0 => no_token(),
+            _ => token("hf_daemon"),
         };
-        let start = std::sync::Barrier::new(2);
-        let outcome = std::thread::scope(|scope| {
+        let mut moment = || Duration::from_micros(random.below(80));
+        let (tool_later, daemon_later) = (moment(), moment());
+        let barrier = Arc::new(Barrier::new(2));
+        GO.set(Some((Arc::clone(&barrier), daemon_later)));
+        let known = std::thread::scope(|scope| {
             scope.spawn(|| {
-                start.wait();
-                let until = Instant::now() + Duration::from_micros(spin);
-                while Instant::now() < until {
-                    std::hint::spin_loop();
-                }
-                let remove = || drop(std::fs::remove_file(&path));
-                match what {
-                    0 => tool_writes(&path, "hf_last", pause),
-                    1 => remove(),
-                    2 => {
-                        tool_writes(&path, "hf_first", pause);
-                        tool_writes(&path, "hf_last", false);
-                    }
-                    3 => {
-                        remove();
-                        tool_writes(&path, "hf_last", pause);
-                    }
-                    _ => {
-                        tool_writes(&path, "hf_first", pause);
-                        remove();
-                    }
-                }
+                barrier.wait();
+                spin(tool_later);
+                tool(&path, what, pause);
             });
-            start.wait();
-            place.write(&new, &seen)
-        });
-        let known = match outcome {
-            Ok(written) => {
-                assert!(!written.still_open);
-                written.displaced.and_then(|d| token_in(&d.observation))
+            match write_by(&place.home, &new, &seen, late(), kernel) {
+                Ok(written) => {
+                    assert!(!written.still_open);
+                    // As the engine does, which takes it up at once.
+                    written.displaced.and_then(|edit| {
+                        displaced += 1;
+                        let token = token_in(&edit.observation);
+                        edit.discard();
+                        token
+                    })
+                }
+                Err(WriteError::Moved) => None,
+                Err(error) => panic!("cycle {cycle}: {error}"),
             }
-            Err(WriteError::Moved) => None,
-            Err(error) => panic!("cycle {cycle}: {error}"),
-        };
+        });
         let at_last = place.get("token");
-        // A file that was put aside and could not be put back is found later.
-        let later: Vec<_> = leftovers(&place.home)
-            .iter()
-            .filter_map(|displaced| token_in(&displaced.observation))
-            .collect();
+        // What could not be put back lies aside.
+        let aside = leftovers(&place.home);
+        let aside = aside.iter().map(|edit| token_in(&edit.observation));
         let last = Some("hf_last".to_owned());
         match what {
             1 | 4 => assert_eq!(at_last, None, "raised in cycle {cycle}"),
             _ => assert!(
-                at_last == last || known == last || later.contains(&"hf_last".to_owned()),
-                "lost in cycle {cycle}: {at_last:?} {known:?} {later:?}"
+                at_last == last || known == last || aside.into_iter().any(|aside| aside == last),
+                "lost in cycle {cycle}: {at_last:?} {known:?}"
             ),
         }
     }
+    assert!(displaced > 0, "the tool never came in between");
 }
