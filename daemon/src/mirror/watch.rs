@@ -13,25 +13,25 @@
 
 #![allow(unsafe_code)] // AsyncFd: its safe constructors are deprecated
 
+mod events;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hfd_proto::Home;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
+use self::events::{Event, add, on_the_way, read};
+use super::Disk;
 use super::leftover::which;
 use super::observe::{stamps, stored_path};
-use super::{Disk, write};
 
 /// So long nothing may happen before files count as quiet: upstream's login writes both within it.
 const QUIET: Duration = Duration::from_millis(100);
@@ -41,9 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often files are looked at where the file system does not tell.
 const POLL: Duration = Duration::from_secs(2);
-
-/// A directory that changes while it is being watched is looked at again so often.
-const ATTEMPTS: usize = 16;
 
 /// What happened to a mirror.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,90 +320,6 @@ fn concerns(directory: &Directory, name: &OsString, flags: ReadFlags) -> BTreeSe
         .iter()
         .filter(|(_, names)| finished || names.contains(name));
     homes.map(|(home, _)| home.clone()).collect()
-}
-
-/// The file, and what it leads to: every link on the way may come to lead elsewhere.
-fn on_the_way(file: &Path) -> Vec<PathBuf> {
-    let mut places = vec![file.to_owned()];
-    // Links of others are not written, and not followed.
-    let Ok(end) = write::resolve(file) else {
-        return places;
-    };
-    let mut place = file.to_owned();
-    while place != end {
-        let Ok(link) = std::fs::read_link(&place) else {
-            break;
-        };
-        place = place.parent().unwrap_or(Path::new("/")).join(link);
-        if places.contains(&place) {
-            break;
-        }
-        places.push(place.clone());
-    }
-    places
-}
-
-/// Watches the directory of a file, or the nearest one above it for the name that leads there. What
-/// was watched in vain meanwhile is among it.
-fn add(inotify: &OwnedFd, file: &Path, watched: &mut Vec<(i32, OsString)>) -> Result<(), Errno> {
-    let flags = WatchFlags::CLOSE_WRITE
-        | WatchFlags::CREATE
-        | WatchFlags::DELETE
-        | WatchFlags::MOVE
-        | WatchFlags::DELETE_SELF
-        | WatchFlags::MOVE_SELF
-        | WatchFlags::ONLYDIR;
-    for _ in 0..ATTEMPTS {
-        let mut place = file;
-        loop {
-            let (Some(directory), Some(name)) = (place.parent(), place.file_name()) else {
-                return Err(Errno::NOENT);
-            };
-            match inotify::add_watch(inotify, directory, flags) {
-                Ok(watch) => {
-                    watched.push((watch, name.to_owned()));
-                    if place == file || !place.is_dir() {
-                        return Ok(());
-                    }
-                    // Made between the two attempts: that is not told.
-                    break;
-                }
-                Err(Errno::NOENT | Errno::NOTDIR) => place = directory,
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
-struct Event {
-    watch: i32,
-    flags: ReadFlags,
-    name: Option<OsString>,
-}
-
-/// All events there are.
-fn read(inotify: &OwnedFd) -> Vec<Event> {
-    let mut buffer = [MaybeUninit::uninit(); 4096];
-    let mut reader = inotify::Reader::new(inotify, &mut buffer);
-    let mut events = Vec::new();
-    loop {
-        match reader.next() {
-            Ok(event) => events.push(Event {
-                watch: event.wd(),
-                flags: event.events(),
-                name: event
-                    .file_name()
-                    .map(|name| std::ffi::OsStr::from_bytes(name.to_bytes()).to_owned()),
-            }),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return events,
-            Err(error) => {
-                tracing::error!(%error, "events of files cannot be read");
-                return events;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
