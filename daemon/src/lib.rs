@@ -7,6 +7,7 @@ pub mod config;
 pub mod connection;
 pub mod daemon;
 pub mod engine;
+pub mod follow;
 pub mod hub;
 pub mod journal;
 pub mod listen;

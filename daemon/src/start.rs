@@ -14,6 +14,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS};
 use crate::engine::{Engine, Parts};
+use crate::follow::follow;
 use crate::hub::Hub;
 use crate::journal::Journal;
 use crate::listen::{self, Signals, Socket};
@@ -238,6 +239,7 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         leave: Arc::clone(&leave),
     })
     .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
+    tokio::spawn(follow(engine.clone(), published.clone()));
     let ready = Ready {
         pid: std::process::id(),
         socket: socket.path().to_owned(),

@@ -328,9 +328,10 @@ impl Worker {
                 self.reply(answer, outcome);
             }
             Job::Notice(home) => {
-                if let Err(error) = self.sync(home).await {
+                if let Err(error) = self.sync_changed(home).await {
                     tracing::warn!(%error, "cannot look at the mirrors");
                 }
+                self.publish();
             }
             Job::Learn(said) => {
                 self.learn(said);

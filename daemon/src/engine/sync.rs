@@ -140,6 +140,23 @@ impl Worker {
         })
     }
 
+    /// Looks at those mirrors whose files are not as they were last seen. Our own writes are.
+    pub(super) async fn sync_changed(&mut self, home: Option<Home>) -> Result<(), Error> {
+        if !self.index().had_mirror {
+            self.own_mirror(home.as_ref(), None).await?;
+        }
+        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
+            let unchanged = match self.mirrors.get(&home) {
+                Some(now) => !now.leftovers && now.unchanged(&home).await,
+                None => false,
+            };
+            if !unchanged {
+                self.sync_mirror(&home, Occasion::Noticed).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Brings one mirror in step, as far as that is possible now, and records how it is. Returns
     /// what was done.
     pub(super) async fn sync_mirror(

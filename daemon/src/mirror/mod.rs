@@ -7,6 +7,7 @@ mod lock;
 mod observe;
 mod place;
 mod quiet;
+mod watch;
 mod write;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use tokio::time::{Instant, timeout_at};
 pub use leftover::{Displaced, leftovers};
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{age, surroundings};
+pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
