@@ -182,3 +182,38 @@ fn a_logout_from_everything_by_a_tool_is_believed_after_five_quiet_seconds() {
     sandbox.hfd(["restore", "work"]).ok();
     assert_eq!(names(&sandbox), ["work"]);
 }
+
+#[test]
+fn what_a_tool_does_is_followed_while_nobody_asks() {
+    let sandbox = Sandbox::new();
+    two(&sandbox);
+    let mut events = sandbox.watch();
+    let theirs = sandbox.token("theirs");
+    sandbox.hf(["auth", "login", "--token", &theirs.value]).ok();
+    events.wait_for(&["imported"]);
+    events.wait_for(&["activated"]);
+    let items = sandbox
+        .secret_tool(["search", "--all", "service", "hfd"])
+        .ok();
+    assert_eq!(items.stdout.matches(&theirs.value).count(), 1, "{items}");
+    sandbox.hf(["auth", "switch", "--token-name", "work"]).ok();
+    events.wait_for(&["activated"]);
+    sandbox.hf(["auth", "logout", "--token-name", "theirs"]).ok();
+    events.wait_for(&["removed"]);
+    assert_eq!(names(&sandbox), ["play", "work"]);
+    let theirs = sandbox.hfd(["restore", "--json"]).ok().json();
+    assert_eq!(theirs["kept"][0]["name"], "theirs", "{theirs}");
+}
+
+#[test]
+fn a_directory_that_is_replaced_is_followed_on() {
+    let sandbox = Sandbox::new();
+    let [work, _] = two(&sandbox);
+    let mut events = sandbox.watch();
+    fs::rename(sandbox.hf_home(), sandbox.home().join("moved")).unwrap();
+    let theirs = sandbox.token("theirs");
+    sandbox.hf(["auth", "login", "--token", &theirs.value]).ok();
+    events.wait_for(&["imported"]);
+    fs::remove_dir_all(sandbox.home().join("moved")).unwrap();
+    assert_both_are_there(&sandbox, &[work, theirs]);
+}
