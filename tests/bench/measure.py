@@ -131,6 +131,30 @@ def flushes():
         return (so_far() - before) / rounds
 
 
+def following(rounds):
+    """Seconds from another tool's write to the event that tells that store and files agree on it."""
+    with Session(config=FILE_STORE, tokens=[("work", VALUE)]) as session:
+        session.start_daemon()
+        take_up(session)
+        watch = session.start(session.bin / "hfd", "watch", "--json", stdout=-1)
+        stored, times = session.token_path.with_name("stored_tokens"), []
+        # Told by an event that the watch is there.
+        session.hfd("switch", "work")
+        next_event(watch, "switch")
+        for number in range(rounds):
+            before = time.monotonic()
+            with stored.open("a") as file:
+                file.write(f"[other-{number:04}]\nhf_token = {OTHER}{number:04}\n\n")
+            next_event(watch, "imported")
+            times.append(time.monotonic() - before)
+        return statistics.median(times), max(times)
+
+
+def next_event(watch, wanted):
+    while json.loads(watch.stdout.readline())["event"] != wanted:
+        pass
+
+
 def memory_after_the_hub(session, daemon):
     """Asks a Hub over TLS with the system's certificates and one more: memory at once, and soon."""
     certificate, bundle = session.root / "certificate", session.root / "bundle"

@@ -58,6 +58,7 @@ def rows(quick):
             yield from processes(session, daemon, quick)
             yield from connections(session, daemon, quick)
             yield from changes(session, quick)
+            yield from followed(quick)
             yield from memory_of(session, daemon, idle, quick)
         woken = idle.wake_ups_per_minute(15 if quick else 240)
         yield Row("daemon idle: wake-ups a minute", f"{woken:.1f}", "under 3", woken < 3)
@@ -118,6 +119,12 @@ def changes(session, quick):
     switch, flushed = measure.switches(session, 20 if quick else 200), measure.flushes()
     yield Row("`hfd switch`", f"{ms(switch)} median, {flushed:.1f} flushes", "under 20 ms, at most 4 flushes",
               switch < 20e-3 and flushed <= 4)
+
+
+def followed(quick):
+    median, slowest = measure.following(20 if quick else 100)
+    yield Row("another tool's edit seen and imported", f"{ms(median)} median, {ms(slowest)} at most",
+              "under 400 ms", slowest < 0.4)
 
 
 def memory_of(session, daemon, idle, quick):

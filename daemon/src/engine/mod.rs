@@ -239,7 +239,7 @@ impl Worker {
         self.parts.values.lock(self.index().locked);
         self.open_mirrors();
         self.publish();
-        self.catch_up().await;
+        Box::pin(self.catch_up()).await;
         let mut pause = settle::FIRST;
         let mut due = Instant::now() + pause;
         loop {
@@ -248,22 +248,23 @@ impl Worker {
             tokio::select! {
                 biased;
                 job = queue.recv() => match job {
-                    Some((asked, job)) => self.take(asked, job).await,
+                    // On the heap for as long as it takes: an idle engine holds none of it.
+                    Some((asked, job)) => Box::pin(self.take(asked, job)).await,
                     None => return,
                 },
                 () = self.parts.stores.changed() => {
                     self.deadline = Instant::now() + DEADLINE;
-                    self.catch_up().await;
+                    Box::pin(self.catch_up()).await;
                     pause = settle::FIRST;
                     due = Instant::now() + pause;
                 }
                 () = sleep_until(doubt.unwrap_or(due)), if doubt.is_some() => {
                     self.deadline = Instant::now() + DEADLINE;
-                    self.settle_doubts().await;
+                    Box::pin(self.settle_doubts()).await;
                 }
                 () = sleep_until(due), if waiting => {
                     self.deadline = Instant::now() + DEADLINE;
-                    self.catch_up().await;
+                    Box::pin(self.catch_up()).await;
                     pause = (pause * 2).min(settle::LAST);
                     due = Instant::now() + pause;
                 }

@@ -193,7 +193,7 @@ impl Worker {
     ) -> Result<Rest, Trouble> {
         self.take_up_leftovers(home, done).await?;
         for _ in 0..ROUNDS {
-            let seen = self.look_when_quiet(home, occasion).await?;
+            let seen = self.look_when_quiet(home, occasion, done).await?;
             if occasion == Occasion::Settled && self.has_moved(home, &seen) {
                 occasion = Occasion::Noticed;
             }
@@ -238,8 +238,13 @@ impl Worker {
     }
 
     /// Looks, and where something has just gone looks again until the tool that took it has had its
-    /// time for what it does next.
-    async fn look_when_quiet(&mut self, home: &Home, occasion: Occasion) -> Result<Seen, Trouble> {
+    /// time for what it does next. What is new is taken up meanwhile: it may be gone by then.
+    async fn look_when_quiet(
+        &mut self,
+        home: &Home,
+        occasion: Occasion,
+        done: &mut Vec<hfd_proto::Change>,
+    ) -> Result<Seen, Trouble> {
         let latest = Instant::now() + LONGEST_QUIET;
         loop {
             let (seen, age) = self.look(home).await?;
@@ -249,6 +254,11 @@ impl Worker {
             if occasion == Occasion::Asked || !less || !young {
                 return Ok(seen);
             }
+            let new = Plan {
+                imports: self.plan(home, &seen.observation, occasion).imports,
+                ..Plan::default()
+            };
+            self.take_over(home, &new, done).await?;
             sleep(QUIET - age).await;
         }
     }

@@ -198,7 +198,9 @@ fn what_a_tool_does_is_followed_while_nobody_asks() {
     assert_eq!(items.stdout.matches(&theirs.value).count(), 1, "{items}");
     sandbox.hf(["auth", "switch", "--token-name", "work"]).ok();
     events.wait_for(&["activated"]);
-    sandbox.hf(["auth", "logout", "--token-name", "theirs"]).ok();
+    sandbox
+        .hf(["auth", "logout", "--token-name", "theirs"])
+        .ok();
     events.wait_for(&["removed"]);
     assert_eq!(names(&sandbox), ["play", "work"]);
     let theirs = sandbox.hfd(["restore", "--json"]).ok().json();
