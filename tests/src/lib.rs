@@ -19,6 +19,7 @@ pub mod hub;
 pub mod processes;
 
 mod bus;
+mod client;
 mod command;
 mod events;
 mod eventually;
@@ -30,6 +31,7 @@ mod tools;
 
 pub use bus::Bus;
 pub use canary::Token;
+pub use client::Client;
 pub use command::{Outcome, Run, Running};
 pub use events::Events;
 pub use eventually::eventually;

@@ -188,6 +188,13 @@ impl Sandbox {
         fs::read_to_string(self.hf_home().join("stored_tokens")).ok()
     }
 
+    /// Writes hfd's configuration.
+    pub fn configure(&self, config: &str) {
+        let directory = self.home().join(".config/hfd");
+        private_directory(&directory);
+        write_private(&directory.join("config.toml"), config.as_bytes());
+    }
+
     /// Writes into the Hugging Face home, as another tool does: the directory 0700, the file 0600.
     pub fn write_hf_file(&self, name: &str, content: impl AsRef<[u8]>) {
         private_directory(&self.hf_home());

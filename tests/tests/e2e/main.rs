@@ -19,4 +19,5 @@ mod place;
 mod protocol;
 mod scenarios;
 mod tokens;
+mod versions;
 mod wire;
