@@ -57,8 +57,8 @@ def writer(seconds, number):
 
 
 def recorder(seconds):
-    """Reads the file by itself: which names stood in it for 300 ms without a break."""
-    since, stood, samples, unparsable, empty = {}, set(), 0, 0, 0
+    """Reads the file by itself: which names stood in it for 300 ms without a break, since and until when."""
+    since, stood, samples, unparsable, empty = {}, {}, 0, 0, 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(0.01)
@@ -77,8 +77,8 @@ def recorder(seconds):
         empty += not text
         names = set(parser.sections())
         since = {name: since.get(name, now) for name in names}
-        stood |= {name for name, first in since.items() if now - first >= 0.3}
-    return {"samples": samples, "unparsable": unparsable, "empty": empty, "stood": sorted(stood)}
+        stood |= {name: (first, now) for name, first in since.items() if now - first >= 0.3}
+    return {"samples": samples, "unparsable": unparsable, "empty": empty, "stood": stood}
 
 
 if __name__ == "__main__":

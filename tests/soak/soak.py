@@ -20,6 +20,7 @@ from session import Session, eventually  # noqa: E402
 PYTHON = os.path.join(os.environ["HFD_TEST_VENV"], "bin/python")
 OURS = {name: f"hf_made_up_for_the_soak_{name}" for name in ("hfd-a", "hfd-b", "hfd-c", "hfd-d")}
 WRITERS = 4
+KILLS = []
 
 
 def main():
@@ -72,8 +73,11 @@ def among(seconds, with_hfd):
               f"them out, {len(lost)} of them are lost")
         if with_hfd:
             kept = {entry["name"]: entry["by"] for entry in json.loads(session.hfd("restore", "--json"))["kept"]}
-            faults += [f"{title}: {name} is lost ({'removed by ' + kept[name] if name in kept else 'never seen'})"
-                       for name in lost]
+            for name in lost:
+                first, last = seen["stood"][name]
+                near = [f"{when - first:+.2f}" for when in KILLS if first - 2 < when < last + 2]
+                why = f"removed by {kept[name]}" if name in kept else "never seen"
+                faults.append(f"{title}: {name} is lost ({why}); it stood for {last - first:.2f} s, hfdd was killed at {near} s")
             back = sorted(set(logged_out) & set(listed(session)))
             faults += [f"{title}: {name} was logged out by hfd and is back" for name in back]
         return faults
@@ -101,6 +105,7 @@ def use_hfd(session, seconds, act):
                 if daemon:
                     os.kill(daemon["pid"], signal.SIGKILL)
                     counts["kills"] += 1
+                    KILLS.append(time.monotonic())
 
     killer = threading.Thread(target=kill)
     killer.start()

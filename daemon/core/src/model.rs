@@ -444,6 +444,16 @@ impl Index {
         self.tokens.insert(new, record);
     }
 
+    /// Whether hfd has, or had, a token of this value.
+    pub fn has_seen(&self, value: Fingerprint) -> bool {
+        let tokens = self.tokens.values().map(|record| record.access);
+        let replaced = self.superseded.values().flatten().copied();
+        let removed = self.tombstones.iter().map(|stone| stone.access);
+        let kept = self.kept.iter().map(|kept| kept.record.access);
+        let mut all = tokens.chain(replaced).chain(removed).chain(kept);
+        all.any(|seen| seen == value)
+    }
+
     /// The name under which a value is known: `preferred` if it holds it, else the first one.
     pub fn name_of(&self, value: Fingerprint, preferred: Option<&TokenName>) -> Option<&TokenName> {
         let holds = |name: &&TokenName| self.tokens.get(*name).is_some_and(|r| r.access == value);

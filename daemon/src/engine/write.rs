@@ -68,7 +68,7 @@ impl Worker {
                 return Err(Trouble::new(MirrorState::Waiting, waiting.to_string()));
             }
         };
-        if written.still_open {
+        if written.left_behind {
             self.look_for_leftovers(home);
         }
         if let Some(now) = self.mirrors.get_mut(home) {
@@ -101,8 +101,12 @@ impl Worker {
         for _ in 0..2 {
             let mut plan = self.plan(home, &displaced.observation, occasion);
             if occasion == Occasion::Asked {
-                // It is old: what it lacks was not removed, and what was active in it may not be now.
+                // It is old: what it lacks was not removed, what was active in it may not be now, and
+                // what hfd has seen before may have been renamed or logged out since.
                 (plan.active, plan.removals) = (None, Vec::new());
+                let salt = self.index().salt;
+                plan.imports
+                    .retain(|import| !self.index().has_seen(salt.fingerprint(&import.access)));
             }
             if let Err(trouble) = self.take_over(home, &plan, done).await {
                 self.look_for_leftovers(home);

@@ -54,8 +54,8 @@ pub(super) struct Change<'a> {
 pub(super) struct Done {
     /// What was there is not what had been read: the file where it lies now, and its content.
     pub(super) displaced: Option<(PathBuf, Zeroizing<Vec<u8>>)>,
-    /// Somebody has what was displaced open still.
-    pub(super) still_open: bool,
+    /// What was displaced still lies there: somebody has it open, or it cannot be removed.
+    pub(super) left_behind: bool,
     /// Without the help of the file system.
     pub(super) plainly: bool,
 }
@@ -65,7 +65,7 @@ impl Done {
     pub(super) fn after(self, before: &Self) -> Self {
         Self {
             displaced: self.displaced,
-            still_open: self.still_open || before.still_open,
+            left_behind: self.left_behind || before.left_behind,
             plainly: self.plainly || before.plainly,
         }
     }
@@ -170,9 +170,10 @@ impl Change<'_> {
             ..Done::default()
         };
         match found {
-            Found::Known => {}
+            // Where it cannot be removed, it is found again.
+            Found::Known => done.left_behind = path.symlink_metadata().is_ok(),
             Found::Edit(content) => done.displaced = Some((path.to_owned(), content)),
-            Found::Open => done.still_open = true,
+            Found::Open => done.left_behind = true,
             Found::Unusable => {
                 put_back();
                 return Err(WriteError::Moved);

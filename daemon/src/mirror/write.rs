@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hfd_proto::Home;
 use zeroize::Zeroizing;
@@ -55,6 +55,10 @@ pub enum WriteError {
     ForeignLink(PathBuf),
 }
 
+/// How long is waited for a program that has a displaced file open: they write in microseconds, and
+/// while it is waited nobody looks at what else is written.
+const WRITERS: Duration = Duration::from_millis(100);
+
 /// What was written.
 #[derive(Debug)]
 pub struct Written {
@@ -63,9 +67,9 @@ pub struct Written {
     /// What lay there was not what had been read: an edit to be taken up. Then what came after that
     /// file is not written.
     pub displaced: Option<Displaced>,
-    /// A program still has open for writing what was displaced. When it closes that, the watch
-    /// notices, and [`leftovers`](super::leftovers) has what it wrote.
-    pub still_open: bool,
+    /// What was displaced still lies there: it cannot be removed, or a program has it open for
+    /// writing. When that closes it, the watch notices; [`leftovers`](super::leftovers) has what it wrote.
+    pub left_behind: bool,
     /// The file system lacks what makes this safe: an edit in the wrong moment would be lost.
     pub plainly: bool,
     /// A file can be read or written by its group, as it could before.
@@ -103,6 +107,7 @@ pub(super) fn write_by(
         Some(_) => Some(lock(&stored_path, deadline)?),
         None => None,
     };
+    let deadline = deadline.min(Instant::now() + WRITERS);
     let unmoved = || match stamps(home) == seen.stamps {
         true => Ok(()),
         false => Err(WriteError::Moved),
@@ -158,7 +163,7 @@ pub(super) fn write_by(
             observation: last.observation(&content, &seen.observation),
             leftovers: vec![leftover],
         }),
-        still_open: done.still_open,
+        left_behind: done.left_behind,
         plainly: done.plainly,
         shared_with_group,
     })

@@ -114,7 +114,7 @@ async fn the_end_of_a_displaced_write_is_noticed() {
         token: Some(Some(zeroize::Zeroizing::new(b"hf_two".to_vec()))),
     };
     let written = write_files(&home, &new, &seen, std::time::Instant::now()).unwrap();
-    assert!(written.still_open);
+    assert!(written.left_behind);
     settles(&mut watch, &home).await;
     drop(writer);
     settles(&mut watch, &home).await;

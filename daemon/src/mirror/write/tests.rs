@@ -123,7 +123,7 @@ fn both_files_are_written_and_nothing_is_left_about() {
     let written = place.write(&both(TWO, "hf_two"), &place.look()).unwrap();
     assert_eq!(place.get("stored_tokens").as_deref(), Some(TWO));
     assert_eq!(place.get("token").as_deref(), Some("hf_two"));
-    assert!(written.displaced.is_none() && !written.still_open);
+    assert!(written.displaced.is_none() && !written.left_behind);
     assert!(!written.plainly && !written.shared_with_group);
     assert_eq!(written.stamps, stamps(&place.home));
     assert!(place.ours().is_empty());
@@ -229,7 +229,7 @@ fn a_writer_that_has_it_open_is_waited_for() {
     });
     let displaced = written.displaced.unwrap();
     assert_eq!(token_in(&displaced.observation).as_deref(), Some("hf_tool"));
-    assert!(!written.still_open);
+    assert!(!written.left_behind);
 }
 
 #[test]
@@ -240,7 +240,7 @@ fn what_stays_open_is_found_when_it_is_closed() {
         .open(place.path("token"))
         .unwrap();
     let written = write(&place.home, &token("hf_two"), &place.look(), soon()).unwrap();
-    assert!(written.still_open && written.displaced.is_none());
+    assert!(written.left_behind && written.displaced.is_none());
     assert!(leftovers(&place.home).is_empty());
     assert_eq!(place.ours().len(), 1);
     writer.set_len(0).unwrap();
