@@ -187,7 +187,7 @@ fn a_logout_from_everything_by_a_tool_is_believed_after_five_quiet_seconds() {
 fn what_a_tool_does_is_followed_while_nobody_asks() {
     let sandbox = Sandbox::new();
     two(&sandbox);
-    let mut events = sandbox.watch();
+    let events = sandbox.watch();
     let theirs = sandbox.token("theirs");
     sandbox.hf(["auth", "login", "--token", &theirs.value]).ok();
     events.wait_for(&["imported"]);
@@ -211,7 +211,7 @@ fn what_a_tool_does_is_followed_while_nobody_asks() {
 fn a_directory_that_is_replaced_is_followed_on() {
     let sandbox = Sandbox::new();
     let [work, _] = two(&sandbox);
-    let mut events = sandbox.watch();
+    let events = sandbox.watch();
     fs::rename(sandbox.hf_home(), sandbox.home().join("moved")).unwrap();
     let theirs = sandbox.token("theirs");
     sandbox.hf(["auth", "login", "--token", &theirs.value]).ok();
