@@ -41,6 +41,8 @@ pub struct MirrorNow {
     pub leftovers: bool,
     /// Whether its file system lacks what makes writing safe beside other programs.
     pub plainly: bool,
+    /// The directory in which a file was last seen.
+    pub directory: Option<(u64, u64)>,
     /// What waits for time to tell.
     pub doubt: Option<Doubtful>,
 }

@@ -5,30 +5,36 @@ use hfd_proto::Home;
 use tokio::time::Instant;
 
 use super::Worker;
-use crate::mirror::Stamps;
+use crate::mirror::{Stamps, directory, surroundings};
 use crate::snapshot::Doubtful;
 
 impl Worker {
-    /// Since when it is in doubt: from now on, unless nothing has changed since it was before.
-    pub(super) async fn in_doubt(&self, home: &Home, doubt: Doubt, stamps: Stamps) -> Doubtful {
-        let (mut surroundings, mut before) = (0, None);
-        if let Some(now) = self.mirrors.get(home) {
-            before = now.doubt;
-            let look = now
-                .disk
-                .run(Some(self.deadline), crate::mirror::surroundings);
-            surroundings = look.await.unwrap_or_default();
+    /// Since when it is in doubt: from now on, unless nothing has changed since it was before. That
+    /// files went with their directory, or while no daemon looked, is no logout however long it is.
+    pub(super) async fn in_doubt(
+        &self,
+        home: &Home,
+        doubt: Doubt,
+        stamps: Stamps,
+    ) -> Option<Doubtful> {
+        let now = self.mirrors.get(home)?;
+        let looking = now.disk.run(Some(self.deadline), |home| {
+            (directory(home), surroundings(home))
+        });
+        let (directory, surroundings) = looking.await.ok()?;
+        if doubt == Doubt::BothGone && (directory.is_none() || directory != now.directory) {
+            return None;
         }
         let unchanged = |before: &Doubtful| {
             (before.doubt, before.stamps) == (doubt, stamps)
                 && (doubt == Doubt::Echo || before.surroundings == surroundings)
         };
-        before.filter(unchanged).unwrap_or(Doubtful {
+        Some(now.doubt.filter(unchanged).unwrap_or(Doubtful {
             doubt,
             since: Instant::now(),
             stamps,
             surroundings,
-        })
+        }))
     }
 
     /// When the next doubt is settled, if there is one.

@@ -29,7 +29,7 @@ use hfd_proto::{
     ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Switch, SwitchReply, SyncReply,
     TokenName, Unmanage, UnmanageReply, WhoamiReply,
 };
-use tokio::runtime;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -122,9 +122,8 @@ impl Engine {
             noticed: Arc::clone(&noticed),
             deadline: Instant::now(),
         };
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()?;
+        // Its timers are the caller's runtime's, which goes on turning on its own thread.
+        let runtime = Handle::current();
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || runtime.block_on(Box::pin(worker.run(queue))))?;

@@ -10,7 +10,7 @@ use hfd_proto::{Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, es
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Worker;
-use crate::mirror::{Disk, Seen, Stamps, age, is_local, observe};
+use crate::mirror::{Disk, Seen, Stamps, age, directory, is_local, observe};
 use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
@@ -112,6 +112,7 @@ pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
         recent: Vec::new(),
         leftovers: true,
         plainly: false,
+        directory: None,
     })
 }
 
@@ -175,7 +176,7 @@ impl Worker {
             Some(trouble) => (trouble.state, Some(trouble.detail)),
         };
         let doubt = match (doubt, stamps) {
-            (Some(doubt), Some(stamps)) => Some(self.in_doubt(home, doubt, stamps).await),
+            (Some(doubt), Some(stamps)) => self.in_doubt(home, doubt, stamps).await,
             _ => None,
         };
         if let Some(now) = self.mirrors.get_mut(home) {
@@ -272,16 +273,21 @@ impl Worker {
         let disk = Arc::clone(&now.disk);
         let look = disk
             .run(Some(self.deadline), |home| {
-                (observe(home), is_local(home), age(home))
+                (observe(home), is_local(home), age(home), directory(home))
             })
             .await;
-        let (seen, local, age) =
+        let (seen, local, age, directory) =
             look.map_err(|waiting| Trouble::new(MirrorState::Waiting, waiting.to_string()))?;
         if let Some(now) = self.mirrors.get_mut(home) {
             now.local = local;
         }
         let seen =
             seen.map_err(|error| Trouble::new(MirrorState::Unreadable, error.to_string()))?;
+        if let Some(now) = self.mirrors.get_mut(home)
+            && seen.stamps != Stamps::default()
+        {
+            now.directory = directory;
+        }
         let known: BTreeMap<Fingerprint, ()> = self
             .index()
             .tokens

@@ -736,3 +736,33 @@ async fn both_files_gone_for_five_seconds_is_a_logout_from_everything() {
     bench.restore(Some("work")).await.unwrap();
     assert!(bench.read("stored_tokens").contains("hf_work"));
 }
+
+#[tokio::test]
+async fn a_directory_that_is_gone_or_another_one_is_no_logout_however_long() {
+    for again in [false, true] {
+        let bench = Bench::new();
+        bench.login("work", "hf_work").await.unwrap();
+        std::fs::remove_dir_all(bench.directory.path().join("hf")).unwrap();
+        if again {
+            std::fs::create_dir(bench.directory.path().join("hf")).unwrap();
+        }
+        bench.sync().await;
+        tokio::time::sleep(std::time::Duration::from_millis(5500)).await;
+        bench.sync().await;
+        assert_eq!(bench.names(), ["work"], "made anew: {again}");
+    }
+}
+
+#[tokio::test]
+async fn files_that_went_while_no_daemon_looked_are_no_logout() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    bench.engine.rest().await.unwrap();
+    for file in ["stored_tokens", "token"] {
+        std::fs::remove_file(bench.path(file)).unwrap();
+    }
+    bench.restart();
+    tokio::time::sleep(std::time::Duration::from_millis(5500)).await;
+    bench.sync().await;
+    assert_eq!(bench.names(), ["work"]);
+}

@@ -26,13 +26,19 @@ pub fn age(home: &Home) -> Duration {
     }
 }
 
+/// What identifies the directory; nothing where there is none.
+pub fn directory(home: &Home) -> Option<(u64, u64)> {
+    let directory = home.token_path.parent().unwrap_or(Path::new("/"));
+    let found = std::fs::metadata(directory).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
 /// What identifies a directory and everything in it but the two files and what belongs to them: it
 /// differs when something was removed there, or in a directory below.
 pub fn surroundings(home: &Home) -> u64 {
     let directory = home.token_path.parent().unwrap_or(Path::new("/"));
     let mut hasher = DefaultHasher::new();
-    let identity = std::fs::metadata(directory).map(|found| (found.dev(), found.ino()));
-    identity.ok().hash(&mut hasher);
+    self::directory(home).hash(&mut hasher);
     let ours = ["stored_tokens", "stored_tokens.lock"];
     let mut entries: Vec<_> = std::fs::read_dir(directory)
         .into_iter()

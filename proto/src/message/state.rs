@@ -44,7 +44,7 @@ pub struct Change {
     pub at: i64,
 }
 
-/// Asks how things are. Needs no store and no disk, and is answered at once.
+/// Asks how things are: answered from memory, once the store has said a first time how it is.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Status {

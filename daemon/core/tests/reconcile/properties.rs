@@ -171,7 +171,7 @@ fn foreign(world: &World) -> Vec<Section> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1_000)))]
 
     #[test]
     fn no_history_loses_a_value_or_comes_to_no_rest(
