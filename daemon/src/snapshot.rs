@@ -9,7 +9,7 @@ use hfd_proto::{Change, Error, Home, Kind, MirrorState, MirrorStatus, TokenName}
 
 use tokio::time::{Duration, Instant};
 
-use crate::mirror::{Disk, Stamps, stamps};
+use crate::mirror::{Directory, Disk, Stamps, stamps};
 
 /// The state after the last change.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub struct MirrorNow {
     /// Whether its file system lacks what makes writing safe beside other programs.
     pub plainly: bool,
     /// The directory in which a file was last seen.
-    pub directory: Option<(u64, u64)>,
+    pub directory: Option<Directory>,
     /// What waits for time to tell.
     pub doubt: Option<Doubtful>,
 }

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use leftover::{Displaced, leftovers};
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
-pub use quiet::{age, directory, surroundings};
+pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, write};
 

@@ -26,11 +26,24 @@ pub fn age(home: &Home) -> Duration {
     }
 }
 
-/// What identifies the directory; nothing where there is none.
-pub fn directory(home: &Home) -> Option<(u64, u64)> {
+/// What tells a directory from another one at the same place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Directory {
+    device: u64,
+    inode: u64,
+    /// The inode of a directory that was removed is soon used again.
+    born: Option<SystemTime>,
+}
+
+/// The directory; nothing where there is none.
+pub fn directory(home: &Home) -> Option<Directory> {
     let directory = home.token_path.parent().unwrap_or(Path::new("/"));
     let found = std::fs::metadata(directory).ok()?;
-    Some((found.dev(), found.ino()))
+    Some(Directory {
+        device: found.dev(),
+        inode: found.ino(),
+        born: found.created().ok(),
+    })
 }
 
 /// What identifies a directory and everything in it but the two files and what belongs to them: it
