@@ -29,6 +29,15 @@ pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Re
     connect(env)?.request(request)
 }
 
+/// Asks something that changes nothing, once more where the daemon ended before it answered: another
+/// one is started, and knows the same.
+pub(crate) fn ask<R: Request + Clone>(env: &Environment, request: R) -> Result<R::Reply, Error> {
+    match self::request(env, request.clone()) {
+        Err(error) if error.kind == Kind::DaemonUnreachable => self::request(env, request),
+        outcome => outcome,
+    }
+}
+
 /// A connection to a daemon of our version or a newer one that speaks our protocol.
 pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
     let place = env.place()?;

@@ -29,6 +29,8 @@ pub struct Config {
     /// hfd locks itself when no token was asked for this long.
     #[serde(deserialize_with = "span")]
     pub lock_after: Option<Duration>,
+    /// Whether refresh tokens are kept out of the files.
+    pub refresh_tokens: RefreshTokens,
     /// How the daemon itself reaches the Hub.
     pub network: Network,
     /// What is known of an endpoint, by its address.
@@ -65,6 +67,24 @@ impl std::fmt::Debug for Network {
 pub struct AtEndpoint {
     /// Other endpoints that a token of this one may be sent to, such as a mirror of the Hub.
     pub aliases: Vec<Endpoint>,
+    /// The client that browser logins there are made as, instead of huggingface_hub's.
+    pub client_id: Option<String>,
+    /// As in `[network]`, for this endpoint alone.
+    #[serde(deserialize_with = "absolute")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Whether refresh tokens are kept out of the files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefreshTokens {
+    /// While hfd runs as a service: otherwise nobody might be there to renew.
+    #[default]
+    Auto,
+    /// Always.
+    Withhold,
+    /// Never.
+    Share,
 }
 
 /// How much is logged: everything of this level and above.
@@ -299,12 +319,15 @@ mod tests {
             store = "file"
             log = "debug"
             lock_after = "15m"
+            refresh_tokens = "withhold"
             [network]
             proxy = "http://user:canary@proxy.example:3128"
             no_proxy = "internal.example"
             ca_file = "/etc/ca.pem"
             [endpoint."https://hub.example"]
             aliases = ["https://mirror.example/", "https://mirror.example:8443"]
+            client_id = "ours"
+            ca_file = "/etc/hub.pem"
             "#,
         )
         .unwrap();
@@ -317,6 +340,10 @@ mod tests {
             Some(Path::new("/etc/ca.pem"))
         );
         assert!(!format!("{config:?}").contains("canary"));
+        assert_eq!(config.refresh_tokens, RefreshTokens::Withhold);
+        let at = &config.endpoint[&endpoint("https://hub.example")];
+        assert_eq!(at.client_id.as_deref(), Some("ours"));
+        assert_eq!(at.ca_file.as_deref(), Some(Path::new("/etc/hub.pem")));
         let (own, alias) = (
             endpoint("https://hub.example"),
             endpoint("https://mirror.example"),

@@ -1,18 +1,22 @@
 //! What every connection shares.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use hfd_core::model::Record;
+use hfd_core::model::{Fingerprint, Record};
 use hfd_proto::{Error, Event, Secret, TokenName};
 use tokio::sync::{Notify, broadcast, watch};
 
+use crate::browser::Logins;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::hub::Hub;
 use crate::mirror::Guests;
+use crate::renew::Renewals;
 use crate::snapshot::Snapshot;
 use crate::stores::Stores;
 use crate::values::Values;
@@ -43,6 +47,16 @@ pub struct Daemon {
     pub socket: watch::Receiver<PathBuf>,
     /// When it started.
     pub started: Instant,
+    /// What time it is.
+    pub clock: Clock,
+    /// Renewals under way.
+    pub renewals: Renewals,
+    /// Values that the Hub said it does not know.
+    pub refusals: Refusals,
+    /// Browser logins that wait for a person.
+    pub logins: Logins,
+    /// From 0 to 1: moves this daemon's renewals apart from those of other machines.
+    pub jitter: f64,
     /// The service manager that runs it, if one does.
     pub service: Option<String>,
     /// Connections on which requests are being answered.
@@ -100,6 +114,27 @@ impl Daemon {
     pub(crate) fn work(&self) -> Working<'_> {
         self.busy.fetch_add(1, Ordering::Relaxed);
         Working(&self.busy)
+    }
+}
+
+/// Values that the Hub did not know when it was asked a moment ago.
+#[derive(Debug, Default)]
+pub struct Refusals(Mutex<HashMap<Fingerprint, (Instant, Error)>>);
+
+/// How long the Hub is not asked about such a value again.
+const HAMMER: Duration = Duration::from_secs(60);
+
+impl Refusals {
+    /// What the Hub said of it within the last minute.
+    pub(crate) fn recent(&self, value: Fingerprint) -> Option<Error> {
+        let mut refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.retain(|_, (at, _)| at.elapsed() < HAMMER);
+        refusals.get(&value).map(|(_, error)| error.clone())
+    }
+
+    pub(crate) fn remember(&self, value: Fingerprint, error: &Error) {
+        let mut refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.insert(value, (Instant::now(), error.clone()));
     }
 }
 

@@ -9,10 +9,12 @@
 
 mod answer;
 mod failure;
+mod oauth;
 mod route;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,13 +23,15 @@ use reqwest::Client;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use zeroize::Zeroizing;
 
-use crate::config;
+use crate::config::{self, Config};
+pub use oauth::{CLIENT_ID, DeviceCode, Granted, NotRenewed, Poll};
 use route::Route;
 
 /// The way to every Hub.
 #[derive(Debug)]
 pub struct Hub {
     config: config::Network,
+    endpoints: BTreeMap<Endpoint, config::AtEndpoint>,
     limits: Limits,
     kept: Arc<Mutex<Kept>>,
 }
@@ -80,11 +84,36 @@ pub struct Identity {
     pub expires_at: Option<i64>,
 }
 
+/// Why the Hub did not say whose token it is.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// For a person.
+    pub error: Error,
+    /// Whether it does not know the token, rather than anything else.
+    pub unknown: bool,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            unknown: false,
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        refusal.error
+    }
+}
+
 impl Hub {
     /// Nothing is built and nothing is read before the first request.
-    pub fn new(config: &config::Network) -> Self {
+    pub fn new(config: &Config) -> Self {
         Self {
-            config: config.clone(),
+            config: config.network.clone(),
+            endpoints: config.endpoint.clone(),
             limits: Limits::default(),
             kept: Arc::default(),
         }
@@ -104,16 +133,17 @@ impl Hub {
         endpoint: &Endpoint,
         token: &Secret,
         network: &hfd_proto::Network,
-    ) -> Result<Identity, Error> {
+    ) -> Result<Identity, Refusal> {
         // huggingface_hub refuses these before it asks (`_login.py`).
         if token.expose().starts_with("api_org") {
             return Err(Error::new(
                 Kind::Refused,
                 "you must use your personal account token, not an organization token",
             )
-            .hint(format!("make one at {endpoint}/settings/tokens")));
+            .hint(format!("make one at {endpoint}/settings/tokens"))
+            .into());
         }
-        let route = Route::of(&self.config, network)?;
+        let route = self.route(endpoint, network)?;
         let client = self.client(&route).await?;
         let sent = client
             .get(format!("{endpoint}/api/whoami-v2"))
@@ -123,7 +153,32 @@ impl Hub {
             .await;
         match sent {
             Ok(response) => answer::identity(response, endpoint, token).await,
-            Err(error) => Err(failure::explain(&error, endpoint, &route)),
+            Err(error) => Err(failure::explain(&error, endpoint, &route).into()),
+        }
+    }
+
+    /// The client that browser logins at `endpoint` are made as.
+    pub fn client_id(&self, endpoint: &Endpoint) -> String {
+        let configured = self.endpoints.get(endpoint);
+        let configured = configured.and_then(|at| at.client_id.clone());
+        configured.unwrap_or_else(|| CLIENT_ID.to_owned())
+    }
+
+    /// The way to `endpoint` for one request.
+    fn route(&self, endpoint: &Endpoint, network: &hfd_proto::Network) -> Result<Route, Error> {
+        match self
+            .endpoints
+            .get(endpoint)
+            .and_then(|at| at.ca_file.clone())
+        {
+            None => Route::of(&self.config, network),
+            ca_file => Route::of(
+                &config::Network {
+                    ca_file,
+                    ..self.config.clone()
+                },
+                network,
+            ),
         }
     }
 

@@ -3,6 +3,8 @@
 //! ARCHITECTURE.md at the root tells how the parts work together; [`request`] lists what it does.
 
 pub mod arena;
+mod browser;
+mod clock;
 pub mod config;
 pub mod connection;
 pub mod daemon;
@@ -15,7 +17,9 @@ pub mod lock;
 pub mod log;
 pub mod memory;
 pub mod mirror;
+mod notify;
 pub mod process;
+mod renew;
 pub mod request;
 pub mod scrub;
 pub mod snapshot;

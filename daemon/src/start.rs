@@ -11,8 +11,10 @@ use hfd_core::model::Salt;
 use hfd_proto::{Error, Kind, LockFile, Place, Ready, Reply, StoreId, VERSION, private_dir};
 use tokio::sync::{Notify, broadcast, watch};
 
-use crate::config::{Config, Level};
-use crate::daemon::{Daemon, EVENTS};
+use crate::browser::Logins;
+use crate::clock::Clock;
+use crate::config::{Config, Level, RefreshTokens};
+use crate::daemon::{Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
 use crate::follow::follow;
 use crate::hub::Hub;
@@ -23,6 +25,7 @@ use crate::log::{self, Destination};
 use crate::memory;
 use crate::mirror::Guests;
 use crate::process::{self, Side};
+use crate::renew::{self, Renewals};
 use crate::snapshot::Snapshot;
 use crate::stores::Stores;
 use crate::values::Values;
@@ -43,6 +46,9 @@ const OTHER: Duration = Duration::from_secs(5);
 
 /// What a leaving daemon gives a change that is under way: as long as the change itself may take.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
+
+/// What it gives a renewal that the Hub has been asked for.
+const LAST_RENEWAL: Duration = Duration::from_secs(5);
 
 /// What it gives the replies of what is done.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
@@ -237,6 +243,11 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         events: events.clone(),
         lock: Some(Arc::clone(&lock)),
         leave: Arc::clone(&leave),
+        withhold: match config.refresh_tokens {
+            RefreshTokens::Auto => service().is_some(),
+            RefreshTokens::Withhold => true,
+            RefreshTokens::Share => false,
+        },
     })
     .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
     tokio::spawn(follow(engine.clone(), published.clone()));
@@ -245,7 +256,7 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         socket: socket.path().to_owned(),
     };
     let daemon = Arc::new(Daemon {
-        hub: Hub::new(&config.network),
+        hub: Hub::new(&config),
         config,
         stores,
         values,
@@ -255,6 +266,11 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         events,
         socket: where_,
         started: Instant::now(),
+        clock: Clock::default(),
+        renewals: Renewals::default(),
+        logins: Logins::default(),
+        refusals: Refusals::default(),
+        jitter: jitter()?,
         service: service(),
         busy: AtomicUsize::new(0),
         last_use: AtomicU64::new(0),
@@ -262,12 +278,19 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         untidy: Notify::new(),
         leave,
     });
+    tokio::spawn(renew::follow(Arc::clone(&daemon)));
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
     if detached && let Err(error) = process::leave_stdout() {
         tracing::warn!(%error, "standard output stays open");
     }
     listen::serve(Arc::clone(&daemon), socket, signals, place, &lock, moved).await;
+    if tokio::time::timeout(LAST_RENEWAL, daemon.renewals.rest())
+        .await
+        .is_err()
+    {
+        tracing::warn!("a renewal is cut off; what the Hub answers is lost");
+    }
     if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
         .await
         .is_err()
@@ -281,10 +304,18 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
 }
 
 fn new_salt() -> Result<Salt, Error> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt)
+    random().map(Salt)
+}
+
+fn jitter() -> Result<f64, Error> {
+    Ok(f64::from(u16::from_le_bytes(random()?)) / f64::from(u16::MAX))
+}
+
+fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)
         .map_err(|error| Error::new(Kind::Other, format!("no random numbers: {error}")))?;
-    Ok(Salt(salt))
+    Ok(bytes)
 }
 
 /// systemd tells its own children so (systemd.exec(5)); a shell inside a unit is not one.

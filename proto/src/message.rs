@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
+mod browser;
 mod caller;
 mod mirror;
 mod restore;
@@ -18,6 +19,7 @@ mod session;
 mod state;
 mod token;
 
+pub use browser::*;
 pub use caller::*;
 pub use mirror::*;
 pub use restore::*;
@@ -77,6 +79,16 @@ requests! {
     "list" List => Listed;
     /// Log in with a token.
     "login" Login => LoginReply, patience 45;
+    /// Begin a login with a browser.
+    "begin-login" BeginLogin => LoginBegun, patience 45;
+    /// Wait for it.
+    "await-login" AwaitLogin => LoginState, patience 45;
+    /// End it.
+    "cancel-login" CancelLogin => LoginCancelled;
+    /// Renew a token now.
+    "refresh" Refresh => RefreshReply, patience 45;
+    /// Put refresh tokens back into the files.
+    "hand-back" HandBack => HandBackReply;
     /// Remove tokens.
     "logout" Logout => LogoutReply;
     /// Make a token active.

@@ -153,7 +153,7 @@ fn is_logged_in(context: &Context) -> Result<bool, Failure> {
         return Ok(true);
     }
     let home = Some(context.env.home()?);
-    Ok(session::request(&context.env, Status { home })?
+    Ok(session::ask(&context.env, Status { home })?
         .active
         .is_some())
 }
@@ -161,7 +161,7 @@ fn is_logged_in(context: &Context) -> Result<bool, Failure> {
 /// As upstream: nothing to log out of is no error, and nobody is asked.
 fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
-    let tokens = session::request(&context.env, List { home })?.tokens;
+    let tokens = session::ask(&context.env, List { home })?.tokens;
     if tokens.is_empty() {
         context.output.note("Not logged in!");
         return Ok(());

@@ -11,7 +11,7 @@ use crate::{Context, session, time};
 
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
-    let listed = session::request(&context.env, List { home })?;
+    let listed = session::ask(&context.env, List { home })?;
     context.output.answer(&Tokens {
         entries: &listed.tokens,
         now: time::now(),

@@ -60,7 +60,7 @@ pub(super) fn remove(arguments: Arguments, context: &Context) -> Result<(), Fail
 /// Has the person confirm; there is nothing to ask where there is nothing to remove.
 fn ask(all: bool, context: &Context) -> Result<(), Error> {
     let home = context.env.home_if_usable();
-    let mut tokens = session::request(&context.env, List { home })?.tokens;
+    let mut tokens = session::ask(&context.env, List { home })?.tokens;
     tokens.retain(|entry| all || entry.active);
     if tokens.is_empty() || prompt::confirm(&question(&tokens))? {
         return Ok(());

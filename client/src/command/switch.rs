@@ -49,7 +49,7 @@ fn choose(context: &Context) -> Result<TokenName, Error> {
         );
     }
     let home = context.env.home_if_usable();
-    let mut tokens = session::request(&context.env, List { home })?.tokens;
+    let mut tokens = session::ask(&context.env, List { home })?.tokens;
     if tokens.is_empty() {
         return Err(
             Error::new(Kind::NotLoggedIn, "there are no tokens").hint("`hfd login` adds one")

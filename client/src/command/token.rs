@@ -65,7 +65,7 @@ pub(crate) fn find(arguments: &Arguments, env: &Environment) -> Result<Found, Er
         home,
         min_ttl: arguments.min_ttl,
     };
-    Ok(Found::Kept(session::request(env, request)?))
+    Ok(Found::Kept(session::ask(env, request)?))
 }
 
 impl Found {

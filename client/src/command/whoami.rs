@@ -49,7 +49,7 @@ pub(crate) fn ask(name: Option<TokenName>, context: &Context) -> Result<WhoamiRe
             ..Whoami::default()
         },
     };
-    Ok(session::request(env, request)?)
+    Ok(session::ask(env, request)?)
 }
 
 #[derive(Serialize)]

@@ -10,4 +10,5 @@ pub mod model;
 pub mod observe;
 mod python;
 pub mod reconcile;
+pub mod renewal;
 pub mod view;

@@ -7,6 +7,8 @@ use hfd_proto::{Endpoint, Home, Mode, Secret, StoreId, TokenKind, TokenName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::renewal::Renewal;
+
 /// How many fingerprints of values that hfd itself replaced are kept per name. A stale writer
 /// brings back one of the last few; sixteen is a year of monthly renewals.
 const SUPERSEDED: usize = 16;
@@ -105,6 +107,12 @@ pub struct Record {
     /// False for a bare token that no section names: it is never written as one.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub named: bool,
+    /// How it is kept from ending.
+    #[serde(default, skip_serializing_if = "Renewal::is_default")]
+    pub renewal: Renewal,
+    /// The access token that the Hub said it does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<Fingerprint>,
 }
 
 impl Record {
@@ -121,7 +129,14 @@ impl Record {
             access,
             refresh: None,
             named: true,
+            renewal: Renewal::default(),
+            rejected: None,
         }
+    }
+
+    /// Its refresh token is in a file from now on.
+    fn share(&mut self) {
+        self.renewal.shared |= self.refresh.is_some();
     }
 }
 
@@ -169,6 +184,9 @@ pub struct Mirror {
     /// The token in its `token` file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<TokenName>,
+    /// Whether it shows refresh tokens although they are withheld.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub handed_back: bool,
     /// The common ancestor of the merge.
     #[serde(default)]
     pub base: Base,
@@ -237,6 +255,9 @@ pub struct Index {
     /// Whether hfd is locked: mirrors are hidden, no value is told.
     #[serde(default)]
     pub locked: bool,
+    /// Whether refresh tokens are kept out of the files.
+    #[serde(default)]
+    pub withhold: bool,
 }
 
 /// One change of the index, as the journal keeps it. Applying one twice changes nothing more.
@@ -306,6 +327,16 @@ pub enum Change {
         /// Which of the two.
         locked: bool,
     },
+    /// Refresh tokens leave the files, or come back into them.
+    Withhold {
+        /// Which of the two.
+        withhold: bool,
+    },
+    /// They come back into the files of one mirror, which hfd is about to leave alone.
+    HandBack {
+        /// Which.
+        home: Home,
+    },
     /// Files and view of a mirror agree on this.
     Agree {
         /// The mirror.
@@ -327,6 +358,7 @@ impl Index {
             had_mirror: false,
             kept: Vec::new(),
             locked: false,
+            withhold: false,
         }
     }
 
@@ -347,6 +379,7 @@ impl Index {
                 let new = Mirror {
                     mode,
                     active: None,
+                    handed_back: false,
                     base: Base::default(),
                 };
                 self.mirrors.entry(home).or_insert(new).mode = mode;
@@ -363,6 +396,17 @@ impl Index {
             }
             Change::Forget { name, access } => self.forget(&name, access),
             Change::Lock { locked } => self.locked = locked,
+            Change::Withhold { withhold } => {
+                self.withhold = withhold;
+                if !withhold {
+                    self.tokens.values_mut().for_each(Record::share);
+                }
+            }
+            Change::HandBack { home } => {
+                if let Some(mirror) = self.mirrors.get_mut(&home) {
+                    mirror.handed_back = true;
+                }
+            }
             Change::Agree { home, base } => {
                 if let Some(mirror) = self.mirrors.get_mut(&home) {
                     mirror.base = base;

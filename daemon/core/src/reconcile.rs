@@ -238,7 +238,8 @@ impl<'a> Merge<'a> {
             }
         }
         if occasion != Occasion::Asked {
-            plan.removals.extend(self.believed_removal(file));
+            let removal = self.believed_removal(plan, file);
+            plan.removals.extend(removal);
         }
     }
 
@@ -328,6 +329,7 @@ impl<'a> Merge<'a> {
     /// Versions up to 1.19 drop refresh tokens and expiries of all that stays.
     fn believed_removal(
         &self,
+        plan: &Plan,
         file: &BTreeMap<TokenName, (Print, &'a Section)>,
     ) -> Option<TokenName> {
         let Stored::Sections(sections) = &self.seen.stored else {
@@ -361,8 +363,8 @@ impl<'a> Merge<'a> {
         // Without its value it is not gone: somebody is at work on the file.
         let is_there = sections.iter().any(|found| found.name == name.as_str());
         // The active token differs from the base after both files were gone, too.
-        let unchanged_here =
-            self.view.sections.get(name) == Some(print) && self.view.token == base.token;
+        let same_token = self.view.token == base.token || self.came_back(plan);
+        let unchanged_here = self.view.sections.get(name) == Some(print) && same_token;
         (others_unchanged && token_fits && unchanged_here && !is_there).then(|| name.clone())
     }
 
@@ -372,7 +374,7 @@ impl<'a> Merge<'a> {
             TokenFile::Value(value) => value,
             TokenFile::Absent => {
                 // Asked for again after both files were gone, it is as in the base, too.
-                let gone = base.is_some() && base == self.view.token;
+                let gone = base.is_some() && base == self.token_after(plan);
                 if gone && occasion != Occasion::Asked {
                     plan.active = Some(NewActive::Nothing);
                 }
@@ -383,7 +385,7 @@ impl<'a> Merge<'a> {
         // While the active token gets another value, `token` may be of another one.
         let active = self.mirror.active.as_ref();
         let is_right = self.token == self.view.token && !active.is_some_and(|it| plan.changes(it));
-        let came_back = occasion != Occasion::Asked && self.came_back(plan, value);
+        let came_back = occasion != Occasion::Asked && self.came_back(plan);
         if is_right || (self.token == base && !came_back) {
             return;
         }
@@ -395,14 +397,30 @@ impl<'a> Merge<'a> {
 
     /// `token` is as it was agreed, nothing is active any more, and nobody removed the token: a
     /// tool logged out of everything and in again.
-    fn came_back(&self, plan: &Plan, value: &Secret) -> bool {
+    fn came_back(&self, plan: &Plan) -> bool {
         let (None, Some(print)) = (self.view.token, self.token) else {
             return false;
         };
-        let is_known = self.index.name_of(print, None).is_some()
-            || plan.imports.iter().any(|import| import.access == *value);
+        let imported = |import: &Import| self.index.salt.fingerprint(&import.access) == print;
+        let is_known =
+            self.index.name_of(print, None).is_some() || plan.imports.iter().any(imported);
         let stones = &self.index.tombstones;
-        is_known && stones.iter().all(|stone| stone.access != print)
+        self.mirror.base.token == Some(print)
+            && is_known
+            && stones.iter().all(|stone| stone.access != print)
+    }
+
+    /// What the view wants in `token` once the imports of `plan` are done.
+    fn token_after(&self, plan: &Plan) -> Option<Fingerprint> {
+        let active = self.mirror.active.as_ref();
+        let import = plan
+            .imports
+            .iter()
+            .find(|import| Some(&import.name) == active);
+        match import {
+            Some(import) => Some(self.index.salt.fingerprint(&import.access)),
+            None => self.view.token,
+        }
     }
 
     /// The name of the value in `token`: a section of the file, a token of the index, one for which

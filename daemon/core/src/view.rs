@@ -3,7 +3,7 @@
 
 use hfd_proto::Mode;
 
-use crate::model::{Base, Index, Mirror, Print};
+use crate::model::{Base, Index, Mirror, Print, Record};
 
 /// What the files of `mirror` should hold; `None` for a mirror that holds nothing of ours and is
 /// not to be touched.
@@ -28,10 +28,16 @@ pub fn view(index: &Index, mirror: &Mirror) -> Option<Base> {
             .filter(|(_, record)| record.named)
             .collect(),
     };
+    let withheld = index.withhold && !mirror.handed_back;
+    let shown = |record: &Record| Print {
+        // Absent, not empty: huggingface_hub would try to use an empty one.
+        refresh: record.refresh.filter(|_| !withheld),
+        ..Print::from(record)
+    };
     Some(Base {
         sections: sections
             .into_iter()
-            .map(|(name, record)| (name.clone(), Print::from(record)))
+            .map(|(name, record)| (name.clone(), shown(record)))
             .collect(),
         token: active.map(|(_, record)| record.access),
     })

@@ -2,6 +2,7 @@
 
 use hfd_core::model::{Change, MAX_TOKENS, Record, Tombstone};
 use hfd_core::reconcile::{Import, NewActive, Plan};
+use hfd_core::renewal::Renewal;
 use hfd_proto::{Endpoint, Home, MirrorState, TokenName};
 
 use super::Worker;
@@ -123,12 +124,21 @@ impl Worker {
             Some(old) if old.access == access => Record {
                 refresh: refresh.or(old.refresh),
                 expires_at: import.expires_at.or(old.expires_at),
+                renewal: Renewal {
+                    shared: old.renewal.shared || refresh.is_some(),
+                    ..old.renewal.clone()
+                },
                 ..old.clone()
             },
             _ => Record {
                 expires_at: import.expires_at,
                 refresh,
                 named: import.named,
+                renewal: Renewal {
+                    since: Some(now()),
+                    shared: refresh.is_some(),
+                    ..Renewal::default()
+                },
                 ..Record::new(
                     old.map_or_else(Endpoint::default, |old| old.endpoint.clone()),
                     kind_of(&import.access, refresh.is_some()),

@@ -58,13 +58,14 @@ impl Worker {
         }
     }
 
-    /// `hfd mirror remove`: the files stay as they are.
+    /// `hfd mirror remove`: the files stay as they are, with the refresh tokens that were withheld.
     pub(super) async fn unmanage(&mut self, request: Unmanage) -> Result<UnmanageReply, Error> {
         let home = request.home;
         if !self.index().mirrors.contains_key(&home) {
             return Err(not_managed(Some(&home)));
         }
         self.sync_mirror(&home, Occasion::Noticed).await;
+        self.hand_back(&home).await?;
         let mirror = self.status_of(&home)?;
         self.change(vec![Change::Unmanage { home: home.clone() }])?;
         self.mirrors.remove(&home);
@@ -108,7 +109,7 @@ impl Worker {
         }
     }
 
-    fn status_of(&self, home: &Home) -> Result<MirrorStatus, Error> {
+    pub(super) fn status_of(&self, home: &Home) -> Result<MirrorStatus, Error> {
         self.publish();
         let snapshot = self.parts.publish.borrow();
         let status = snapshot.mirror_status(home);

@@ -6,6 +6,7 @@ mod change;
 mod doubt;
 mod import;
 mod manage;
+mod renewal;
 mod restore;
 mod session;
 mod settle;
@@ -15,8 +16,9 @@ mod tests;
 mod write;
 
 pub(crate) use manage::locked;
+pub(crate) use renewal::{Begun, Renewed, not_renewable, session_ended};
 pub(crate) use session::not_logged_in;
-pub(crate) use sync::{now, token_of};
+pub(crate) use sync::token_of;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,9 +27,9 @@ use std::time::Duration;
 
 use hfd_core::model::{Change, Fingerprint, Index};
 use hfd_proto::{
-    Error, Event, Home, Kind, LockReply, Login, LoginReply, Logout, LogoutReply, Manage,
-    ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Switch, SwitchReply, SyncReply,
-    TokenName, Unmanage, UnmanageReply, WhoamiReply,
+    Error, Event, HandBackReply, Home, Kind, LockReply, Login, LoginReply, Logout, LogoutReply,
+    Manage, ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Secret, Switch,
+    SwitchReply, SyncReply, TokenName, Unmanage, UnmanageReply, WhoamiReply,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -36,6 +38,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::hub::Identity;
 use crate::journal::Journal;
 use crate::lock::Lock;
+use crate::mirror::Guard;
 use crate::snapshot::{MirrorNow, Snapshot};
 use crate::stores::Stores;
 use crate::values::Values;
@@ -57,7 +60,7 @@ type Answer<T> = oneshot::Sender<Result<T, Error>>;
 /// Something to be changed, with the channel for its answer.
 #[derive(Debug)]
 enum Job {
-    Login(Box<Login>, Option<Identity>, Answer<LoginReply>),
+    Login(Box<Arrival>, Answer<LoginReply>),
     Logout(Logout, Answer<LogoutReply>),
     Switch(Switch, Answer<SwitchReply>),
     Rename(Rename, Answer<RenameReply>),
@@ -66,10 +69,36 @@ enum Job {
     Manage(Manage, Answer<ManageReply>),
     Unmanage(Unmanage, Answer<UnmanageReply>),
     Lock(bool, Answer<LockReply>),
+    BeginRenewal(TokenName, Answer<Option<Begun>>),
+    FinishRenewal(TokenName, Renewed, Answer<()>),
+    Withhold(bool, Answer<HandBackReply>),
     Notice(Option<Home>),
     Learn(WhoamiReply),
+    Rejected(TokenName, Fingerprint),
     Replaced(TokenName, [Fingerprint; 2]),
     Rest(Answer<()>),
+}
+
+/// A token that comes in by a login.
+#[derive(Debug)]
+pub struct Arrival {
+    /// What was asked for.
+    pub request: Login,
+    /// Whose it is, where the Hub was asked.
+    pub identity: Option<Identity>,
+    /// What a browser login has beside the token.
+    pub session: Option<Session>,
+}
+
+/// What a browser login has beside the access token.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// The refresh token.
+    pub refresh: Option<Secret>,
+    /// When the access token ends, in Unix seconds.
+    pub expires_at: Option<i64>,
+    /// The client that it was issued to.
+    pub client_id: String,
 }
 
 /// What the engine is made of.
@@ -89,6 +118,8 @@ pub struct Parts {
     pub lock: Option<Arc<Lock>>,
     /// Told when the lock was lost.
     pub leave: Arc<Notify>,
+    /// Whether refresh tokens are kept out of the files.
+    pub withhold: bool,
 }
 
 /// The handle of the engine.
@@ -121,6 +152,7 @@ impl Engine {
             mirrors: BTreeMap::new(),
             noticed: Arc::clone(&noticed),
             deadline: Instant::now(),
+            held: BTreeMap::new(),
         };
         // Its timers are the caller's runtime's, which goes on turning on its own thread.
         let runtime = Handle::current();
@@ -153,7 +185,7 @@ impl Engine {
 
     ask! {
         /// Stores a token that was found valid (or is taken on trust, without an identity).
-        login(request: Box<Login>, identity: Option<Identity>) -> LoginReply = Job::Login;
+        login(arrival: Box<Arrival>) -> LoginReply = Job::Login;
         /// Removes tokens.
         logout(request: Logout) -> LogoutReply = Job::Logout;
         /// Makes a token active.
@@ -168,6 +200,12 @@ impl Engine {
         unmanage(request: Unmanage) -> UnmanageReply = Job::Unmanage;
         /// Hides every token, or shows them again.
         lock(locked: bool) -> LockReply = Job::Lock;
+        /// Prepares the renewal of a token; nothing where a tool has just renewed it.
+        begin_renewal(name: TokenName) -> Option<Begun> = Job::BeginRenewal;
+        /// Takes up what came of it.
+        finish_renewal(name: TokenName, renewed: Renewed) -> () = Job::FinishRenewal;
+        /// Takes refresh tokens out of the files, or puts them back.
+        withhold(withhold: bool) -> HandBackReply = Job::Withhold;
         /// Looks at the mirrors and brings them in step; the first home seen becomes a mirror.
         sync(home: Option<Home>) -> SyncReply = Job::Sync;
         /// Answers when everything asked for before is done.
@@ -193,6 +231,14 @@ impl Engine {
         drop(self.jobs.try_send((Instant::now(), job)));
     }
 
+    /// The Hub does not know this value of a token, without waiting.
+    pub fn rejected(&self, name: TokenName, value: Fingerprint) {
+        drop(
+            self.jobs
+                .try_send((Instant::now(), Job::Rejected(name, value))),
+        );
+    }
+
     /// Keeps what the Hub said of a stored token, without waiting.
     pub fn learn(&self, said: WhoamiReply) {
         drop(self.jobs.try_send((Instant::now(), Job::Learn(said))));
@@ -208,7 +254,7 @@ impl Job {
     fn refuse(self, error: Error) {
         // Whoever has left needs no answer.
         match self {
-            Self::Login(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Login(_, answer) => drop(answer.send(Err(error))),
             Self::Logout(_, answer) => drop(answer.send(Err(error))),
             Self::Switch(_, answer) => drop(answer.send(Err(error))),
             Self::Rename(_, answer) => drop(answer.send(Err(error))),
@@ -218,7 +264,10 @@ impl Job {
             Self::Unmanage(_, answer) => drop(answer.send(Err(error))),
             Self::Lock(_, answer) => drop(answer.send(Err(error))),
             Self::Rest(answer) => drop(answer.send(Err(error))),
-            Self::Notice(_) | Self::Learn(_) | Self::Replaced(..) => {}
+            Self::BeginRenewal(_, answer) => drop(answer.send(Err(error))),
+            Self::FinishRenewal(_, _, answer) => drop(answer.send(Err(error))),
+            Self::Withhold(_, answer) => drop(answer.send(Err(error))),
+            Self::Notice(_) | Self::Learn(_) | Self::Rejected(..) | Self::Replaced(..) => {}
         }
     }
 }
@@ -230,6 +279,8 @@ struct Worker {
     noticed: Arc<AtomicBool>,
     /// When the job at hand has to be answered.
     deadline: Instant,
+    /// Mirrors whose lock is held while a token that they show is renewed.
+    held: BTreeMap<Home, Guard>,
 }
 
 impl Worker {
@@ -239,6 +290,14 @@ impl Worker {
         self.open_mirrors();
         self.publish();
         Box::pin(self.catch_up()).await;
+        if self.index().withhold != self.parts.withhold {
+            self.deadline = Instant::now() + DEADLINE;
+            let withhold = self.parts.withhold;
+            if let Err(error) = Box::pin(self.withhold(withhold)).await {
+                tracing::warn!(%error, "refresh tokens stay where they are");
+            }
+            self.publish();
+        }
         let mut pause = settle::FIRST;
         let mut due = Instant::now() + pause;
         loop {
@@ -291,8 +350,8 @@ impl Worker {
 
     async fn carry_out(&mut self, job: Job) {
         match job {
-            Job::Login(request, identity, answer) => {
-                let outcome = self.login(*request, identity).await;
+            Job::Login(arrival, answer) => {
+                let outcome = self.login(*arrival).await;
                 self.reply(answer, outcome);
             }
             Job::Logout(request, answer) => {
@@ -327,6 +386,18 @@ impl Worker {
                 let outcome = self.lock(locked).await;
                 self.reply(answer, outcome);
             }
+            Job::BeginRenewal(name, answer) => {
+                let outcome = self.begin_renewal(&name).await;
+                self.reply(answer, outcome);
+            }
+            Job::FinishRenewal(name, renewed, answer) => {
+                let outcome = self.finish_renewal(&name, renewed).await;
+                self.reply(answer, outcome);
+            }
+            Job::Withhold(withhold, answer) => {
+                let outcome = self.withhold(withhold).await;
+                self.reply(answer, outcome);
+            }
             Job::Notice(home) => {
                 if let Err(error) = self.sync_changed(home).await {
                     tracing::warn!(%error, "cannot look at the mirrors");
@@ -335,6 +406,10 @@ impl Worker {
             }
             Job::Learn(said) => {
                 self.learn(said);
+                self.publish();
+            }
+            Job::Rejected(name, value) => {
+                self.rejected(&name, value);
                 self.publish();
             }
             Job::Replaced(name, [old, new]) => self.replaced(&name, old, new).await,

@@ -2,31 +2,47 @@
 
 use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
 use hfd_core::reconcile::Occasion;
+use hfd_core::renewal::Renewal;
 use hfd_proto::{
     Error, Home, Kind, Login, LoginReply, Logout, LogoutReply, MirrorState, MirrorStatus, Mode,
-    Pending, Rename, RenameReply, Secret, StoreId, Switch, SwitchReply, TokenName, WhoamiReply,
+    Pending, Rename, RenameReply, Secret, StoreId, Switch, SwitchReply, TokenKind, TokenName,
+    WhoamiReply,
 };
 
-use super::Worker;
 use super::change::{items, kept_items};
 use super::settle::kind_of;
 use super::sync::{now, shown};
+use super::{Arrival, Session, Worker};
 use crate::hub::Identity;
 use crate::journal::Item;
 use crate::snapshot::no_such_token;
 
 impl Worker {
-    pub(super) async fn login(
-        &mut self,
-        request: Login,
-        identity: Option<Identity>,
-    ) -> Result<LoginReply, Error> {
+    pub(super) async fn login(&mut self, arrival: Arrival) -> Result<LoginReply, Error> {
+        let Arrival {
+            request,
+            identity,
+            session,
+        } = arrival;
         let home = self
             .prepare(request.home.as_ref(), Some(Mode::ActiveOnly))
             .await?;
         let name = self.name_for(&request, identity.as_ref())?;
-        let record = self.record_for(&request, identity.as_ref(), &name);
+        let mut record = self.record_for(&request, identity.as_ref(), &name);
+        if let Some(session) = &session {
+            self.add_session(&mut record, session);
+        }
         let old = self.index().tokens.get(&name).cloned();
+        let same = old.as_ref().filter(|old| {
+            (old.access, old.store, &old.endpoint)
+                == (record.access, record.store, &record.endpoint)
+        });
+        if let (None, Some(old)) = (&session, same) {
+            // The same token again: what it is renewed with stays.
+            record.refresh = old.refresh;
+            record.expires_at = record.expires_at.or(old.expires_at);
+            record.renewal = old.renewal.clone();
+        }
         let mut changes = vec![Change::Put {
             name: name.clone(),
             record: record.clone(),
@@ -38,7 +54,6 @@ impl Worker {
                 name: Some(name.clone()),
             });
         }
-        let item = items(&name, &record).swap_remove(0);
         // What the old value had and the new one has not: a refresh token, another place.
         let kept = items(&name, &record);
         let deletes = old.iter().flat_map(|old| items(&name, old));
@@ -49,7 +64,16 @@ impl Worker {
             puts = keeping.puts;
             changes.extend(keeping.change);
         }
-        puts.push((item, request.token.clone()));
+        for item in kept {
+            match (
+                item.refresh,
+                session.as_ref().and_then(|it| it.refresh.clone()),
+            ) {
+                (true, Some(refresh)) => puts.push((item, refresh)),
+                (true, None) => {}
+                (false, _) => puts.push((item, request.token.clone())),
+            }
+        }
         self.transact(puts, deletes, changes).await?;
         self.event("login", Some(&name), None);
         let pending = self.write_mirrors(home.as_ref(), &name).await?;
@@ -196,6 +220,39 @@ impl Worker {
         Ok(RenameReply { name: new, pending })
     }
 
+    /// What a browser login brings.
+    fn add_session(&self, record: &mut Record, session: &Session) {
+        let salt = self.index().salt;
+        let refresh = session.refresh.as_ref();
+        record.kind = TokenKind::Oauth;
+        record.refresh = refresh.map(|value| salt.fingerprint(value));
+        record.expires_at = session.expires_at.or(record.expires_at);
+        record.renewal = Renewal {
+            client_id: Some(session.client_id.clone()),
+            since: Some(now()),
+            shared: !self.index().withhold,
+            ..Renewal::default()
+        };
+    }
+
+    /// The Hub does not know this value any more, whoever asks.
+    pub(super) fn rejected(&mut self, name: &TokenName, value: Fingerprint) {
+        let Some(old) = self.index().tokens.get(name) else {
+            return;
+        };
+        if old.access != value || old.rejected == Some(value) {
+            return;
+        }
+        let record = Record {
+            rejected: Some(value),
+            ..old.clone()
+        };
+        let name = name.clone();
+        if let Err(error) = self.change(vec![Change::Put { name, record }]) {
+            tracing::warn!(%error, "cannot write the journal");
+        }
+    }
+
     /// What the Hub said at `whoami` is kept with the token.
     pub(super) fn learn(&mut self, said: WhoamiReply) {
         let Some(name) = said.name else { return };
@@ -206,6 +263,7 @@ impl Worker {
         let record = Record {
             user,
             role: said.role.or(old.role.clone()),
+            rejected: None,
             ..old.clone()
         };
         if record != *old

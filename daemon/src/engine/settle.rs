@@ -296,7 +296,7 @@ fn item(store: StoreId, key: &Key) -> Item {
         name: key.name.clone(),
         refresh: matches!(key.part, Part::Refresh | Part::KeptRefresh(_)),
         kept: match key.part {
-            Part::Access | Part::Refresh => None,
+            Part::Access | Part::Refresh | Part::Renewing => None,
             Part::KeptAccess(number) | Part::KeptRefresh(number) => Some(number),
         },
     }

@@ -11,7 +11,7 @@ use hfd_proto::{
 };
 use tokio::sync::{broadcast, watch};
 
-use super::{Engine, Parts};
+use super::{Arrival, Engine, Parts};
 use crate::journal::Journal;
 use crate::snapshot::Snapshot;
 use crate::store::{Backend, Key, Knobs, Memory, Part, Store};
@@ -77,7 +77,7 @@ impl Bench {
             force: false,
             network: hfd_proto::Network::default(),
         };
-        self.engine.login(Box::new(login), None).await
+        self.engine.login(arrival(login)).await
     }
 
     /// The keychain freezes while it is writing this token.
@@ -150,11 +150,21 @@ fn start(
             events,
             lock: None,
             leave: Arc::default(),
+            withhold: false,
         })
         .unwrap(),
         state,
         seen,
     )
+}
+
+/// A login with a token.
+fn arrival(request: Login) -> Box<Arrival> {
+    Box::new(Arrival {
+        request,
+        identity: None,
+        session: None,
+    })
 }
 
 fn secret(value: &str) -> Secret {

@@ -30,7 +30,10 @@ impl Worker {
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<bool, Trouble> {
         let known = values(&self.index().salt, &seen.observation);
-        let mut new = NewFiles::default();
+        let mut new = NewFiles {
+            held: self.held.contains_key(home),
+            ..NewFiles::default()
+        };
         if let Some(contents) = &files.stored {
             new.stored = Some(self.stored_tokens(contents, &known).await?);
         }

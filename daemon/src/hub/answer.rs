@@ -6,8 +6,8 @@ use reqwest::{Response, StatusCode, Url};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::Identity;
 use super::failure::quote;
+use super::{Identity, Refusal};
 
 /// The longest answer read. A user in two thousand organisations stays below it.
 const MAX_BODY: usize = 1024 * 1024;
@@ -17,21 +17,24 @@ pub(super) async fn identity(
     response: Response,
     endpoint: &Endpoint,
     token: &Secret,
-) -> Result<Identity, Error> {
+) -> Result<Identity, Refusal> {
     let status = response.status();
     let url = response.url().clone();
     let headers = response.headers().clone();
     if status.is_redirection() {
-        return Err(redirected(endpoint, token, &url, &headers));
+        return Err(redirected(endpoint, token, &url, &headers).into());
     }
     let body = read(response, endpoint).await?;
     if status == StatusCode::OK {
-        return parse(&body, token).ok_or_else(|| no_hub(endpoint));
+        return parse(&body, token).ok_or_else(|| no_hub(endpoint).into());
     }
-    Err(refusal(status, endpoint, token, &headers, &body))
+    Err(Refusal {
+        error: refusal(status, endpoint, Some(token), &headers, &body),
+        unknown: status == StatusCode::UNAUTHORIZED,
+    })
 }
 
-async fn read(mut response: Response, endpoint: &Endpoint) -> Result<Vec<u8>, Error> {
+pub(super) async fn read(mut response: Response, endpoint: &Endpoint) -> Result<Vec<u8>, Error> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -61,7 +64,7 @@ fn redirected(endpoint: &Endpoint, token: &Secret, url: &Url, headers: &HeaderMa
         .get(LOCATION)
         .and_then(|location| location.to_str().ok())
         .and_then(|location| url.join(location).ok());
-    let origin = target.map(|target| quote_of(&target.origin().ascii_serialization(), token));
+    let origin = target.map(|target| quote_of(&target.origin().ascii_serialization(), Some(token)));
     match origin {
         Some(origin) if origin != endpoint.as_str() => Error::new(
             Kind::Refused,
@@ -78,14 +81,14 @@ fn redirected(endpoint: &Endpoint, token: &Secret, url: &Url, headers: &HeaderMa
     }
 }
 
-fn refusal(
+pub(super) fn refusal(
     status: StatusCode,
     endpoint: &Endpoint,
-    token: &Secret,
+    secret: Option<&Secret>,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Error {
-    let said = said(headers, body, token);
+    let said = said(headers, body, secret);
     let said = said.map_or(String::new(), |said| format!(": {said}"));
     let refused = |message: String| Error::new(Kind::Refused, message);
     match status {
@@ -100,7 +103,7 @@ fn refusal(
         StatusCode::TOO_MANY_REQUESTS => refused(format!(
             "the Hub at {endpoint} was asked too often (429), and limits this request strictly"
         ))
-        .hint(retry(headers, token)),
+        .hint(retry(headers, secret)),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => no_hub(endpoint),
         status if status.is_server_error() => Error::new(
             Kind::HubUnreachable,
@@ -109,7 +112,7 @@ fn refusal(
                 status.as_u16()
             ),
         )
-        .hint(retry(headers, token)),
+        .hint(retry(headers, secret)),
         status if status.is_client_error() => refused(format!(
             "the Hub at {endpoint} refuses the request ({}){said}",
             status.as_u16()
@@ -120,7 +123,7 @@ fn refusal(
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry(headers: &HeaderMap, token: &Secret) -> String {
+fn retry(headers: &HeaderMap, secret: Option<&Secret>) -> String {
     let after = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
@@ -129,13 +132,13 @@ fn retry(headers: &HeaderMap, token: &Secret) -> String {
         Some(after) => match after.trim().parse::<u64>() {
             Ok(1) => "repeat it in a second".to_owned(),
             Ok(seconds) => format!("repeat it in {seconds} seconds"),
-            Err(_) => format!("repeat it after {}", quote_of(after, token)),
+            Err(_) => format!("repeat it after {}", quote_of(after, secret)),
         },
     }
 }
 
 /// The Hub's own explanation: `{"error":…}`, or the header `X-Error-Message`.
-fn said(headers: &HeaderMap, body: &[u8], token: &Secret) -> Option<String> {
+fn said(headers: &HeaderMap, body: &[u8], secret: Option<&Secret>) -> Option<String> {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let error = json
         .as_ref()
@@ -144,12 +147,15 @@ fn said(headers: &HeaderMap, body: &[u8], token: &Secret) -> Option<String> {
     let text = error
         .or_else(header)
         .filter(|text| !text.trim().is_empty())?;
-    Some(quote_of(text, token))
+    Some(quote_of(text, secret))
 }
 
-/// Text of the Hub for an error. The token is taken out by value first, in any case (a host name
-/// is lowered), since it need not look like one.
-fn quote_of(text: &str, token: &Secret) -> String {
+/// Text of the Hub for an error. The secret that was sent is taken out by value first, in any case
+/// (a host name is lowered), since it need not look like one.
+pub(super) fn quote_of(text: &str, secret: Option<&Secret>) -> String {
+    let Some(token) = secret else {
+        return quote(text);
+    };
     let wanted = Zeroizing::new(token.expose().to_ascii_lowercase());
     let lowered = Zeroizing::new(text.to_ascii_lowercase());
     let mut out = String::with_capacity(text.len());
@@ -163,7 +169,7 @@ fn quote_of(text: &str, token: &Secret) -> String {
     quote(&out)
 }
 
-fn no_hub(endpoint: &Endpoint) -> Error {
+pub(super) fn no_hub(endpoint: &Endpoint) -> Error {
     Error::new(
         Kind::HubUnreachable,
         format!("what answers at {endpoint} is not a Hugging Face Hub"),

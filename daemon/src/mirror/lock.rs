@@ -31,7 +31,7 @@ pub(super) enum NotTaken {
 
 /// The lock, held until this is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(Held);
+pub struct Lock(Held);
 
 #[derive(Debug)]
 enum Held {

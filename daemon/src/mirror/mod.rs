@@ -21,10 +21,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 pub use leftover::{Displaced, leftovers};
+pub use lock::Lock as Guard;
 pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
-pub use write::{NewFiles, WriteError, Written, write};
+pub use write::{NewFiles, WriteError, Written, hold, write};
 
 /// How long a file effect may take before the mirror counts as waiting. A local disk needs
 /// milliseconds, also under load; a network file system that takes longer would hold up a login.

@@ -22,6 +22,8 @@ pub struct NewFiles {
     pub stored: Option<Zeroizing<Vec<u8>>>,
     /// The bytes of `token`, or nothing to remove it.
     pub token: Option<Option<Zeroizing<Vec<u8>>>>,
+    /// The lock is held already, by [`hold`].
+    pub held: bool,
 }
 
 impl std::fmt::Debug for NewFiles {
@@ -76,6 +78,14 @@ pub struct Written {
     pub shared_with_group: bool,
 }
 
+/// Takes the lock under which huggingface_hub renews, so that it waits until this is dropped.
+///
+/// # Errors
+/// [`WriteError::Busy`] where another program holds it at `deadline`.
+pub fn hold(home: &Home, deadline: Instant) -> Result<lock::Lock, WriteError> {
+    lock(&stored_path(home), deadline)
+}
+
 /// Writes `new` if the files still are as `seen`, in upstream's order (`stored_tokens`, then
 /// `token`). Whoever writes at the same time loses nothing: what is replaced is read once more
 /// afterwards. Waiting for the lock and for other writers ends at `deadline`.
@@ -104,8 +114,8 @@ pub(super) fn write_by(
     let stored_target = resolve(&stored_path)?;
     let token_target = resolve(&home.token_path)?;
     let _lock = match new.stored {
-        Some(_) => Some(lock(&stored_path, deadline)?),
-        None => None,
+        Some(_) if !new.held => Some(lock(&stored_path, deadline)?),
+        _ => None,
     };
     let deadline = deadline.min(Instant::now() + WRITERS);
     let unmoved = || match stamps(home) == seen.stamps {

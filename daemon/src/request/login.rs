@@ -3,6 +3,7 @@
 use hfd_proto::{Error, Login, LoginReply};
 
 use crate::daemon::Daemon;
+use crate::engine::Arrival;
 
 pub(super) async fn answer(daemon: &Daemon, request: Login) -> Result<LoginReply, Error> {
     let identity = match request.offline {
@@ -17,5 +18,10 @@ pub(super) async fn answer(daemon: &Daemon, request: Login) -> Result<LoginReply
             )
         }
     };
-    daemon.engine.login(Box::new(request), identity).await
+    let arrival = Arrival {
+        request,
+        identity,
+        session: None,
+    };
+    daemon.engine.login(Box::new(arrival)).await
 }

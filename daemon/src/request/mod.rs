@@ -3,6 +3,7 @@
 mod leave;
 mod list;
 mod login;
+mod refresh;
 mod status;
 mod token;
 mod whoami;
@@ -15,6 +16,7 @@ use hfd_proto::{Error, Home, Message, Reply, encode};
 use serde::Serialize;
 use tokio::time::timeout;
 
+use crate::browser;
 use crate::daemon::Daemon;
 use crate::engine::leaving;
 
@@ -43,6 +45,11 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Token(request) => return reply(token::answer(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
+        Message::BeginLogin(request) => reply(browser::begin(daemon, request).await, out),
+        Message::AwaitLogin(request) => reply(browser::wait(daemon, request).await, out),
+        Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request)), out),
+        Message::Refresh(request) => reply(refresh::answer(daemon, request).await, out),
+        Message::HandBack(_) => reply(daemon.engine.withhold(false).await, out),
         Message::Logout(request) => reply(daemon.engine.logout(request).await, out),
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),

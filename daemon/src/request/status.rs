@@ -2,15 +2,22 @@
 
 use std::time::Duration;
 
+use hfd_core::model::Record;
 use hfd_proto::{
-    DaemonStatus, LockState, PROTOCOL, Status, StatusReply, StoreState, StoreStatus, VERSION,
+    Attention, DaemonStatus, Error, LockState, PROTOCOL, Status, StatusReply, StoreState,
+    StoreStatus, TokenName, VERSION,
 };
 use tokio::time::timeout;
 
 use crate::daemon::Daemon;
+use crate::engine::session_ended;
+use crate::snapshot::Snapshot;
 
 /// How long a store that was never asked may take to say how it is.
 const FIRST_WORD: Duration = Duration::from_millis(300);
+
+/// A token that cannot be renewed and ends within three days is worth a word.
+const SOON: i64 = 3 * 24 * 3600;
 
 pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
     let snapshot = daemon.snapshot();
@@ -35,6 +42,55 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
         service: daemon.service.clone(),
         unsettled: snapshot.unsettled,
         locked_memory: daemon.values.locked_memory(),
+        withheld: snapshot.index.withhold,
+        attention: attention(daemon, &snapshot),
+    }
+}
+
+/// What a person should know of a token before it is missed.
+fn attention(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Attention> {
+    let now = daemon.clock.now();
+    let tokens = snapshot.index.tokens.iter();
+    let worth = tokens.filter_map(|(name, record)| {
+        let trouble = daemon.renewals.trouble(name, record);
+        let (what, detail) = of_one(name, record, trouble, now)?;
+        Some(Attention {
+            name: name.clone(),
+            what: what.to_owned(),
+            detail,
+            expires_at: record.expires_at,
+        })
+    });
+    worth.collect()
+}
+
+fn of_one(
+    name: &TokenName,
+    record: &Record,
+    trouble: Option<Error>,
+    now: i64,
+) -> Option<(&'static str, String)> {
+    const LOGIN: &str = "log in again: hfd login";
+    let renewable = record.refresh.is_some();
+    if renewable && record.renewal.refused == record.refresh {
+        let lost = record.renewal.begun.is_some();
+        return Some((
+            "session-ended",
+            session_ended(name, lost).message + "; " + LOGIN,
+        ));
+    }
+    if record.rejected == Some(record.access) {
+        let detail = format!("{} does not know it any more; {LOGIN}", record.endpoint);
+        return Some(("rejected", detail));
+    }
+    if let Some(error) = trouble {
+        return Some(("not-renewed", format!("{}; hfd tries again", error.message)));
+    }
+    let left = record.expires_at? - now;
+    match (renewable, left) {
+        (true, _) | (false, SOON..) => None,
+        (false, 1..SOON) => Some(("ends-soon", format!("it cannot be renewed; {LOGIN}"))),
+        (false, _) => Some(("ended", LOGIN.to_owned())),
     }
 }
 

@@ -6,7 +6,7 @@ use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
 
 use super::follow;
 use crate::daemon::Daemon;
-use crate::engine::{locked, not_logged_in, now, token_of};
+use crate::engine::{locked, not_logged_in, token_of};
 use crate::mirror::{NotOurs, Seen, Waiting, observe};
 use crate::snapshot::Snapshot;
 
@@ -15,28 +15,71 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<Token
     if snapshot.index.locked {
         return Err(locked());
     }
-    let reply = match &request.name {
+    let reply = look_up(daemon, &snapshot, &request).await?;
+    let Some(end) = reply.expires_at else {
+        return Ok(reply);
+    };
+    let least = request
+        .min_ttl
+        .map_or(0, |least| i64::try_from(least).unwrap_or(i64::MAX));
+    let left = end - daemon.clock.now();
+    if left > least {
+        return Ok(reply);
+    }
+    ending(daemon, request, reply, left, least).await
+}
+
+/// One that ends too soon, or has: renewed where that is possible.
+async fn ending(
+    daemon: &Arc<Daemon>,
+    request: Token,
+    reply: TokenReply,
+    left: i64,
+    least: i64,
+) -> Result<TokenReply, Error> {
+    let snapshot = daemon.snapshot();
+    let name = reply.name.as_ref();
+    let record = name.and_then(|name| snapshot.index.tokens.get_key_value(name));
+    let record = record.filter(|(_, record)| record.refresh.is_some());
+    let mut why = None;
+    if let Some((name, record)) = record {
+        match request.min_ttl {
+            Some(_) => why = daemon.renew(name).await.err(),
+            None => daemon.renew_ended(name, record).await,
+        }
+        let reply = look_up(daemon, &daemon.snapshot(), &request).await?;
+        let left = reply.expires_at.map(|end| end - daemon.clock.now());
+        if request.min_ttl.is_none() || left.is_none_or(|left| left >= least) {
+            return Ok(reply);
+        }
+    }
+    match request.min_ttl {
+        None => Ok(reply),
+        Some(_) if left >= least => Ok(reply),
+        Some(_) => Err(why.unwrap_or_else(|| {
+            let left = left.max(0);
+            let message = format!("the token ends in {left} s, sooner than {least} s");
+            Error::new(Kind::Refused, message).hint("log in again for a new one")
+        })),
+    }
+}
+
+async fn look_up(
+    daemon: &Arc<Daemon>,
+    snapshot: &Snapshot,
+    request: &Token,
+) -> Result<TokenReply, Error> {
+    match &request.name {
         Some(name) if snapshot.index.tokens.contains_key(name) => {
-            named(daemon, &snapshot, name).await?
+            named(daemon, snapshot, name).await
         }
         Some(name) => {
             // Another tool may just have added it.
             follow(daemon, request.home.as_ref()).await;
-            named(daemon, &daemon.snapshot(), name).await?
+            named(daemon, &daemon.snapshot(), name).await
         }
-        None => active(daemon, &snapshot, request.home).await?,
-    };
-    if let (Some(least), Some(end)) = (request.min_ttl, reply.expires_at) {
-        let left = end - now();
-        if left < i64::try_from(least).unwrap_or(i64::MAX) {
-            return Err(Error::new(
-                Kind::Refused,
-                format!("the token ends in {} s, sooner than {least} s", left.max(0)),
-            )
-            .hint("log in again for a new one"));
-        }
+        None => active(daemon, snapshot, request.home.clone()).await,
     }
-    Ok(reply)
 }
 
 /// A stored token by its name.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use hfd_proto::{Endpoint, Error, Kind, Token, Whoami, WhoamiReply};
+use hfd_proto::{Endpoint, Error, Kind, Network, Secret, Token, TokenName, Whoami, WhoamiReply};
 
 use crate::daemon::Daemon;
+use crate::hub::{Identity, Refusal};
 use crate::request::token;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<WhoamiReply, Error> {
@@ -29,10 +30,13 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
         }
     };
     let endpoint = destination(daemon, own, request.endpoint)?;
-    let identity = daemon
-        .hub
-        .whoami(&endpoint, &value, &request.network)
-        .await?;
+    let asked = Asked {
+        daemon,
+        endpoint: &endpoint,
+        network: &request.network,
+        name: name.as_ref(),
+    };
+    let identity = asked.whose(value).await?;
     let reply = WhoamiReply {
         user: identity.user,
         orgs: identity.orgs,
@@ -42,6 +46,56 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
     };
     daemon.engine.learn(reply.clone());
     Ok(reply)
+}
+
+/// A question to the Hub.
+struct Asked<'a> {
+    daemon: &'a Arc<Daemon>,
+    endpoint: &'a Endpoint,
+    network: &'a Network,
+    name: Option<&'a TokenName>,
+}
+
+impl Asked<'_> {
+    /// Whose a value is. A stored one that the Hub does not know is renewed where that is possible,
+    /// and otherwise not asked about again for a while: the Hub limits this request strictly.
+    async fn whose(&self, value: Secret) -> Result<Identity, Error> {
+        let daemon = self.daemon;
+        let print = daemon.snapshot().index.salt.fingerprint(&value);
+        if let Some(error) = daemon.refusals.recent(print) {
+            return Err(error);
+        }
+        let refusal = match self.ask(&value).await {
+            Ok(identity) => return Ok(identity),
+            Err(refusal) if !refusal.unknown => return Err(refusal.error),
+            Err(refusal) => refusal.error,
+        };
+        if let Some(name) = self.name {
+            let snapshot = daemon.snapshot();
+            let record = snapshot.index.tokens.get(name);
+            if record.is_some_and(|record| record.refresh.is_some())
+                && daemon.renew(name).await.is_ok()
+                && let Some(record) = daemon.snapshot().index.tokens.get(name)
+                && record.access != print
+            {
+                let renewed = daemon.value(name, record).await?;
+                return Ok(self.ask(&renewed).await?);
+            }
+            daemon.engine.rejected(name.clone(), print);
+        }
+        daemon.refusals.remember(print, &refusal);
+        Err(refusal)
+    }
+
+    async fn ask(&self, value: &Secret) -> Result<Identity, Refusal> {
+        let Self {
+            daemon,
+            endpoint,
+            network,
+            ..
+        } = self;
+        daemon.hub.whoami(endpoint, value, network).await
+    }
 }
 
 /// Where a token is sent: to its own Hub, or to the one asked for if that is the same.

@@ -16,6 +16,9 @@ pub enum Part {
     KeptAccess(u64),
     /// What came with it.
     KeptRefresh(u64),
+    /// No secret: that a renewal was begun, and with which refresh token. Written first, it proves
+    /// that the store takes what the Hub is about to answer.
+    Renewing,
 }
 
 impl Part {
@@ -24,6 +27,7 @@ impl Part {
         match self {
             Self::Access => "access".into(),
             Self::Refresh => "refresh".into(),
+            Self::Renewing => "renewing".into(),
             Self::KeptAccess(number) => format!("restore-{number:016x}").into(),
             Self::KeptRefresh(number) => format!("restore-{number:016x}-refresh").into(),
         }
@@ -34,6 +38,7 @@ impl Part {
         let part = match text {
             "access" => Self::Access,
             "refresh" => Self::Refresh,
+            "renewing" => Self::Renewing,
             _ => {
                 let number = text.strip_prefix("restore-")?;
                 let (digits, refresh) = match number.strip_suffix("-refresh") {
@@ -101,6 +106,7 @@ impl Key {
         match self.part {
             Part::Access => format!("hfd: {name} ({host})"),
             Part::Refresh => format!("hfd: {name}, refresh token ({host})"),
+            Part::Renewing => format!("hfd: {name}, being renewed ({host})"),
             Part::KeptAccess(_) => format!("hfd: {name}, kept for `hfd restore` ({host})"),
             Part::KeptRefresh(_) => {
                 format!("hfd: {name}, refresh token kept for `hfd restore` ({host})")

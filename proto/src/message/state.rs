@@ -74,6 +74,25 @@ pub struct StatusReply {
     pub unsettled: usize,
     /// Whether cached tokens are kept out of swap.
     pub locked_memory: bool,
+    /// Whether refresh tokens are kept out of the files.
+    #[serde(default)]
+    pub withheld: bool,
+    /// Tokens that a person should look after.
+    #[serde(default)]
+    pub attention: Vec<Attention>,
+}
+
+/// Something about a token that a person should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attention {
+    /// The token.
+    pub name: TokenName,
+    /// What it is: `session-ended`, `rejected`, `not-renewed`, `ends-soon`, `ended`.
+    pub what: String,
+    /// In one sentence, with what to do.
+    pub detail: String,
+    /// When the token ends, in Unix seconds.
+    pub expires_at: Option<i64>,
 }
 
 /// The daemon that answers.

@@ -86,7 +86,7 @@ async fn the_clients_ca_replaces_the_configured_one() {
         ca_file: Some(file),
         ..config::Network::default()
     };
-    let hub = Hub::new(&config);
+    let hub = Hub::new(&of(&config));
     let (_server, endpoint) = https_hub(configured.valid("localhost")).await;
     assert!(ask(&hub, &endpoint, &environment()).await.is_ok());
     let error = ask(&hub, &endpoint, &believing(&asked)).await.unwrap_err();
@@ -114,7 +114,7 @@ async fn a_bundle_that_cannot_be_used_is_named() {
             ca_file: Some(path),
             ..config::Network::default()
         };
-        let error = ask(&Hub::new(&config), &endpoint(HUB), &environment()).await;
+        let error = ask(&Hub::new(&of(&config)), &endpoint(HUB), &environment()).await;
         let error = error.unwrap_err();
         assert_eq!(error.kind, Kind::Usage);
         assert!(error.message.contains(words), "{error}");
@@ -153,7 +153,7 @@ async fn the_configured_proxy_is_used_unless_the_client_names_another() {
         proxy: Some(format!("127.0.0.1:{}", configured.port)),
         ..config::Network::default()
     };
-    let hub = Hub::new(&config);
+    let hub = Hub::new(&of(&config));
     let by_config = ask(&hub, &endpoint(HUB), &believing(&authority))
         .await
         .unwrap();

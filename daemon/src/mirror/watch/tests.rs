@@ -110,8 +110,8 @@ async fn the_end_of_a_displaced_write_is_noticed() {
         .unwrap();
     let seen = observe(&home).unwrap();
     let new = NewFiles {
-        stored: None,
         token: Some(Some(zeroize::Zeroizing::new(b"hf_two".to_vec()))),
+        ..NewFiles::default()
     };
     let written = write_files(&home, &new, &seen, std::time::Instant::now()).unwrap();
     assert!(written.left_behind);

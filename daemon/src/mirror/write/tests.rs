@@ -85,21 +85,21 @@ fn bytes(text: &str) -> Zeroizing<Vec<u8>> {
 fn stored(text: &str) -> NewFiles {
     NewFiles {
         stored: Some(bytes(text)),
-        token: None,
+        ..NewFiles::default()
     }
 }
 
 fn token(text: &str) -> NewFiles {
     NewFiles {
-        stored: None,
         token: Some(Some(bytes(text))),
+        ..NewFiles::default()
     }
 }
 
 fn no_token() -> NewFiles {
     NewFiles {
-        stored: None,
         token: Some(None),
+        ..NewFiles::default()
     }
 }
 
@@ -107,6 +107,7 @@ fn both(stored: &str, token: &str) -> NewFiles {
     NewFiles {
         stored: Some(bytes(stored)),
         token: Some(Some(bytes(token))),
+        ..NewFiles::default()
     }
 }
 

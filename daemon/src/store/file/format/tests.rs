@@ -143,6 +143,7 @@ fn items() -> impl Strategy<Value = Items> {
                 0 => Part::Access,
                 1 => Part::Refresh,
                 2 => Part::KeptAccess(number),
+                3 => Part::Renewing,
                 _ => Part::KeptRefresh(number),
             },
         });

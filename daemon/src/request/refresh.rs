@@ -1,0 +1,30 @@
+//! A renewal that a person asks for.
+
+use std::sync::Arc;
+
+use hfd_proto::{Error, Refresh, RefreshReply};
+
+use crate::daemon::Daemon;
+use crate::engine::{not_logged_in, not_renewable};
+use crate::request::follow;
+use crate::snapshot::no_such_token;
+
+pub(super) async fn answer(daemon: &Arc<Daemon>, request: Refresh) -> Result<RefreshReply, Error> {
+    follow(daemon, request.home.as_ref()).await;
+    let snapshot = daemon.snapshot();
+    let name = match request.name {
+        Some(name) => name,
+        None => {
+            let active = snapshot.active(request.home.as_ref());
+            active.ok_or_else(not_logged_in)?.clone()
+        }
+    };
+    if snapshot.token(&name)?.refresh.is_none() {
+        return Err(not_renewable(&name));
+    }
+    daemon.renew(&name).await?;
+    let snapshot = daemon.snapshot();
+    let record = snapshot.index.tokens.get(&name);
+    let expires_at = record.ok_or_else(|| no_such_token(&name))?.expires_at;
+    Ok(RefreshReply { name, expires_at })
+}
