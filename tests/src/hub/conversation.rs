@@ -109,7 +109,7 @@ impl Shared {
             Failure::RateLimited(seconds) => self.write(stream, later(429, seconds))?,
             Failure::Later(status, seconds) => self.write(stream, later(status, seconds))?,
             Failure::OAuth(status, error) => {
-                self.write(stream, routes::oauth_error(status, error))?;
+                self.write(stream, routes::oauth_error(status, &error))?;
             }
             Failure::Gateway(status) => self.write(stream, gateway(status))?,
             Failure::Redirect(url) => {

@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use serde::Deserialize;
+
 /// What goes wrong at the Hub.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// This status, with an error body as the Hub writes it.
     Status(u16),
@@ -10,7 +13,8 @@ pub enum Failure {
     /// This status, with the seconds to wait in `Retry-After`.
     Later(u16, u32),
     /// This status and error in the words of OAuth, at `/oauth/…`.
-    OAuth(u16, &'static str),
+    #[serde(rename = "oauth")]
+    OAuth(u16, String),
     /// This status and a page for people, as something in front of the Hub writes it.
     Gateway(u16),
     /// 307 to this URL.
