@@ -15,6 +15,7 @@ mod keep;
 mod keychain;
 mod login;
 mod names;
+mod oauth_upstream;
 mod place;
 mod protocol;
 mod scenarios;
