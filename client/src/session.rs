@@ -14,7 +14,8 @@ use hfd_proto::{
 
 use crate::environment::Environment;
 use crate::spawn::{self, Spawner};
-use crate::version;
+use crate::systemd::Manager;
+use crate::{unit, version};
 
 /// How long another client may take to start the daemon: a little longer than it waits itself
 /// ([`spawn`]), since its turn includes an older daemon's farewell.
@@ -34,11 +35,11 @@ pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
     let place = env.place()?;
     if let Some(connection) = find(&place)? {
         connection.check_protocol()?;
-        if !is_older(&connection) {
+        if !is_older(&connection) || unit::runs_another_hfdd(env) {
             return Ok(connection);
         }
     }
-    start(&place, &Spawner::beside_this_program(env))
+    start(&place, env)
 }
 
 /// A connection to the daemon that runs, whatever its version; `None` when none does.
@@ -83,7 +84,7 @@ pub(crate) fn is_held(lock: &Path) -> bool {
 }
 
 /// Starts the daemon, unless another client does so first.
-fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
+fn start(place: &Place, env: &Environment) -> Result<Connection, Error> {
     let _turn = take_turn(place)?;
     if let Some(connection) = find(place)? {
         connection.check_protocol()?;
@@ -92,7 +93,11 @@ fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
         }
         retire(connection, place)?;
     }
-    let ready = spawner.spawn(place)?;
+    if let Some(connection) = start_service(place, env) {
+        connection.check_protocol()?;
+        return Ok(connection);
+    }
+    let ready = Spawner::beside_this_program(env).spawn(place)?;
     let connection = Connection::open(&ready.socket)?.ok_or_else(|| {
         Error::new(
             Kind::DaemonUnreachable,
@@ -102,6 +107,17 @@ fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
     })?;
     connection.check_protocol()?;
     Ok(connection)
+}
+
+/// Has the service manager start the daemon where it is installed as a service, so that there is one
+/// owner of the socket, which is watched over.
+///
+/// What goes wrong there is no reason to fail: a container or a login without a manager shares this
+/// home, and is served on demand. `hfd service status` shows what the service does.
+fn start_service(place: &Place, env: &Environment) -> Option<Connection> {
+    let manager = Manager::where_installed(env)?;
+    manager.start().ok()?;
+    find(place).ok().flatten()
 }
 
 /// Waits until no other client starts a daemon; released when the file is dropped.

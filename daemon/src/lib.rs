@@ -15,6 +15,7 @@ pub mod lock;
 pub mod log;
 pub mod memory;
 pub mod mirror;
+pub mod notify;
 pub mod process;
 pub mod request;
 pub mod scrub;
