@@ -90,9 +90,10 @@ impl Manager {
         self.call(&["stop", UNIT]).map(drop)
     }
 
-    /// Forgets failed starts, which forbid further ones for a while.
-    pub(crate) fn forget_failures(&self) -> Result<(), Error> {
-        self.call(&["reset-failed", UNIT]).map(drop)
+    /// Forgets failed starts, which forbid further ones for a while. A unit that was not started yet
+    /// has none to forget, which is an error to systemctl.
+    pub(crate) fn forget_failures(&self) {
+        let _ = self.call(&["reset-failed", UNIT]);
     }
 
     pub(crate) fn state(&self) -> Result<State, Error> {

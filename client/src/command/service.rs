@@ -72,8 +72,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
 
 fn start(context: &Context) -> Result<(), Failure> {
     if let Some(manager) = Manager::where_installed(&context.env) {
-        // Whoever says so wants another try. A manager that does not answer is met again below.
-        let _ = manager.forget_failures();
+        // Whoever says so wants another try.
+        manager.forget_failures();
     }
     let connection = session::connect(&context.env)?;
     context.output.answer(&Started(connection.hello()))

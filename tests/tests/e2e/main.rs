@@ -18,6 +18,7 @@ mod names;
 mod place;
 mod protocol;
 mod scenarios;
+mod service;
 mod tokens;
 mod versions;
 mod wire;

@@ -57,7 +57,7 @@ fn put(
     manager.enable()?;
     if content.is_some() || manager.state()?.active != "active" {
         end(context, place)?;
-        manager.forget_failures()?;
+        manager.forget_failures();
         manager
             .start()
             .map_err(|error| error.hint("`hfd service logs` tells more"))?;
@@ -89,7 +89,7 @@ fn undo(manager: &Manager, path: &Path, before: Option<&str>, was_enabled: bool)
         None => unit::remove(path),
     };
     let _ = manager.reload();
-    let _ = manager.forget_failures();
+    manager.forget_failures();
 }
 
 pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
@@ -113,8 +113,7 @@ pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
     manager.disable()?;
     unit::remove(&path)?;
     manager.reload()?;
-    // It is gone, and with it what could be forgotten, unless its last start failed.
-    let _ = manager.forget_failures();
+    manager.forget_failures();
     let unit = Some(path.as_path());
     context.output.answer(&Uninstalled { unit, ended })
 }
