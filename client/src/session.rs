@@ -17,9 +17,10 @@ use crate::spawn::{self, Spawner};
 use crate::systemd::Manager;
 use crate::{unit, version};
 
-/// How long another client may take to start the daemon: a little longer than it waits itself
-/// ([`spawn`]), since its turn includes an older daemon's farewell.
-const TURN: Duration = Duration::from_secs(20);
+/// How long another client may take to start the daemon: an older daemon's farewell, then as long as
+/// the service's unit gives it (20 s), with which it is mostly done; where that failed, a little of
+/// [`spawn`].
+const TURN: Duration = Duration::from_secs(30);
 
 /// How long an older daemon may take to leave: it finishes what it does, at most one call of the
 /// store (5 s).

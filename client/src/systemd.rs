@@ -32,8 +32,6 @@ pub(crate) struct State {
     pub(crate) file: String,
     /// The daemon's process, where the unit runs one.
     pub(crate) pid: Option<u32>,
-    /// How the last one ended: `success`, `exit-code`, `timeout`, `start-limit-hit`, …
-    pub(crate) result: String,
 }
 
 impl State {
@@ -97,7 +95,7 @@ impl Manager {
     }
 
     pub(crate) fn state(&self) -> Result<State, Error> {
-        let properties = "--property=ActiveState,UnitFileState,MainPID,Result";
+        let properties = "--property=ActiveState,UnitFileState,MainPID";
         Ok(parse_state(&self.call(&["show", properties, UNIT])?))
     }
 
@@ -193,7 +191,6 @@ fn parse_state(answer: &[u8]) -> State {
         file: of("UnitFileState"),
         // 0 where there is none.
         pid: of("MainPID").parse().ok().filter(|pid| *pid != 0),
-        result: of("Result"),
     }
 }
 
@@ -214,12 +211,10 @@ mod tests {
 
     #[test]
     fn a_unit_that_runs_is_up_and_has_a_process() {
-        let state = parse_state(
-            b"Result=success\nMainPID=4711\nActiveState=active\nUnitFileState=enabled\n",
-        );
+        let state = parse_state(b"MainPID=4711\nActiveState=active\nUnitFileState=enabled\n");
         assert_eq!((state.pid, state.is_up()), (Some(4711), true));
-        assert_eq!((&*state.file, &*state.result), ("enabled", "success"));
-        let state = parse_state(b"MainPID=0\nActiveState=failed\nResult=exit-code\n");
+        assert_eq!(state.file, "enabled");
+        let state = parse_state(b"MainPID=0\nActiveState=failed\n");
         assert_eq!((state.pid, state.is_up()), (None, false));
         let waiting = parse_state(b"MainPID=0\nActiveState=activating\n");
         assert!(waiting.is_up(), "the next one is about to be started");

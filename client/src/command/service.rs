@@ -13,7 +13,7 @@ use super::status;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::stop::{Ended, stop};
-use crate::systemd::{Manager, UNIT};
+use crate::systemd::{Manager, State, UNIT};
 use crate::{Context, session, time, unit};
 
 #[derive(Debug, Subcommand)]
@@ -81,24 +81,23 @@ fn start(context: &Context) -> Result<(), Failure> {
 
 /// Ends the daemon: by its unit where that runs it, which would start it anew if it had to be killed.
 fn end(context: &Context, place: &Place) -> Result<Ended, Error> {
-    let by_unit = Manager::where_installed(&context.env).and_then(|manager| stop_unit(&manager));
-    match (by_unit, stop(place)?) {
-        (Some(ended), Ended::NoneRan) => Ok(ended),
-        (_, ended) => Ok(ended),
+    let by_unit = match Manager::where_installed(&context.env) {
+        Some(manager) => stop_unit(&manager)?,
+        None => Ended::NoneRan,
+    };
+    match stop(place)? {
+        Ended::NoneRan => Ok(by_unit),
+        ended => Ok(ended),
     }
 }
 
-/// `None` where the unit runs nothing, or there is no manager to ask: then it is not the one that
-/// runs the daemon.
-fn stop_unit(manager: &Manager) -> Option<Ended> {
-    let before = manager.state().ok().filter(|state| state.is_up())?;
-    manager.stop().ok()?;
-    let forced = manager.state().is_ok_and(|state| state.result == "timeout");
-    Some(match before.pid {
-        None => Ended::NoneRan,
-        Some(pid) if forced => Ended::Killed(pid),
-        Some(pid) => Ended::Left(pid),
-    })
+fn stop_unit(manager: &Manager) -> Result<Ended, Error> {
+    // A manager that does not answer is none of this session's, and runs no daemon here.
+    let Some(before) = manager.state().ok().filter(State::is_up) else {
+        return Ok(Ended::NoneRan);
+    };
+    manager.stop()?;
+    Ok(before.pid.map_or(Ended::NoneRan, Ended::Left))
 }
 
 /// A daemon that runs now.

@@ -90,6 +90,9 @@ fn undo(manager: &Manager, path: &Path, before: Option<&str>, was_enabled: bool)
     };
     let _ = manager.reload();
     manager.forget_failures();
+    if before.is_some() {
+        let _ = manager.start();
+    }
 }
 
 pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
