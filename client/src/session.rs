@@ -26,6 +26,10 @@ const TURN: Duration = Duration::from_secs(30);
 /// store (5 s).
 const FAREWELL: Duration = Duration::from_secs(6);
 
+/// How long the service manager may take for one that has crashed to be running: it says so until it
+/// has been told of the end. Where the service has other places than we, this is waited for nothing.
+const NOTICED: Duration = Duration::from_millis(250);
+
 /// Sends one request to the daemon, started if need be, and waits for the reply.
 pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Reply, Error> {
     connect(env)?.request(request)
@@ -117,8 +121,14 @@ fn start(place: &Place, env: &Environment) -> Result<Connection, Error> {
 /// home, and is served on demand. `hfd service status` shows what the service does.
 fn start_service(place: &Place, env: &Environment) -> Option<Connection> {
     let manager = Manager::where_installed(env)?;
-    manager.start().ok()?;
-    find(place).ok().flatten()
+    let deadline = Instant::now() + NOTICED;
+    loop {
+        manager.start().ok()?;
+        match find(place) {
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            found => return found.ok().flatten(),
+        }
+    }
 }
 
 /// Waits until no other client starts a daemon; released when the file is dropped.
