@@ -15,9 +15,11 @@ mod session;
 mod spawn;
 mod stdin;
 mod stop;
+mod systemd;
 mod table;
 mod terminal;
 mod time;
+mod unit;
 mod version;
 
 use std::ffi::OsString;

@@ -14,15 +14,21 @@ use hfd_proto::{
 
 use crate::environment::Environment;
 use crate::spawn::{self, Spawner};
-use crate::version;
+use crate::systemd::Manager;
+use crate::{unit, version};
 
-/// How long another client may take to start the daemon: a little longer than it waits itself
-/// ([`spawn`]), since its turn includes an older daemon's farewell.
-const TURN: Duration = Duration::from_secs(20);
+/// How long another client may take to start the daemon: an older daemon's farewell, then as long as
+/// the service's unit gives it (20 s), with which it is mostly done; where that failed, a little of
+/// [`spawn`].
+const TURN: Duration = Duration::from_secs(30);
 
 /// How long an older daemon may take to leave: it finishes what it does, at most one call of the
 /// store (5 s).
 const FAREWELL: Duration = Duration::from_secs(6);
+
+/// How long the service manager may take for one that has crashed to be running: it says so until it
+/// has been told of the end. Where the service has other places than we, this is waited for nothing.
+const NOTICED: Duration = Duration::from_millis(250);
 
 /// Sends one request to the daemon, started if need be, and waits for the reply.
 pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Reply, Error> {
@@ -43,11 +49,11 @@ pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
     let place = env.place()?;
     if let Some(connection) = find(&place)? {
         connection.check_protocol()?;
-        if !is_older(&connection) {
+        if !is_older(&connection) || unit::runs_another_hfdd(env) {
             return Ok(connection);
         }
     }
-    start(&place, &Spawner::beside_this_program(env))
+    start(&place, env)
 }
 
 /// A connection to the daemon that runs, whatever its version; `None` when none does.
@@ -92,7 +98,7 @@ pub(crate) fn is_held(lock: &Path) -> bool {
 }
 
 /// Starts the daemon, unless another client does so first.
-fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
+fn start(place: &Place, env: &Environment) -> Result<Connection, Error> {
     let _turn = take_turn(place)?;
     if let Some(connection) = find(place)? {
         connection.check_protocol()?;
@@ -101,7 +107,11 @@ fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
         }
         retire(connection, place)?;
     }
-    let ready = spawner.spawn(place)?;
+    if let Some(connection) = start_service(place, env) {
+        connection.check_protocol()?;
+        return Ok(connection);
+    }
+    let ready = Spawner::beside_this_program(env).spawn(place)?;
     let connection = Connection::open(&ready.socket)?.ok_or_else(|| {
         Error::new(
             Kind::DaemonUnreachable,
@@ -111,6 +121,23 @@ fn start(place: &Place, spawner: &Spawner) -> Result<Connection, Error> {
     })?;
     connection.check_protocol()?;
     Ok(connection)
+}
+
+/// Has the service manager start the daemon where it is installed as a service, so that there is one
+/// owner of the socket, which is watched over.
+///
+/// What goes wrong there is no reason to fail: a container or a login without a manager shares this
+/// home, and is served on demand. `hfd service status` shows what the service does.
+fn start_service(place: &Place, env: &Environment) -> Option<Connection> {
+    let manager = Manager::where_installed(env)?;
+    let deadline = Instant::now() + NOTICED;
+    loop {
+        manager.start().ok()?;
+        match find(place) {
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            found => return found.ok().flatten(),
+        }
+    }
 }
 
 /// Waits until no other client starts a daemon; released when the file is dropped.

@@ -53,18 +53,9 @@ pub(crate) struct Spawner {
 impl Spawner {
     /// The `hfdd` beside this program, which has its version; else the one in `PATH`.
     pub(crate) fn beside_this_program(env: &Environment) -> Self {
-        // `current_exe` is what the link leads to, so that a link in ~/bin finds its neighbour.
-        let neighbour = std::env::current_exe()
-            .ok()
-            .and_then(|this| Some(this.parent()?.join("hfdd")))
-            .filter(|path| path.is_file());
         Self {
-            program: neighbour.unwrap_or_else(|| PathBuf::from("hfdd")),
-            environment: env
-                .all()
-                .into_iter()
-                .filter(|(name, _)| is_passed_on(name))
-                .collect(),
+            program: neighbour().unwrap_or_else(|| PathBuf::from("hfdd")),
+            environment: passed_on(env).collect(),
         }
     }
 
@@ -116,8 +107,21 @@ impl Spawner {
     }
 }
 
+/// The `hfdd` beside this program, with an absolute path.
+pub(crate) fn neighbour() -> Option<PathBuf> {
+    // `current_exe` is what the link leads to, so that a link in ~/bin finds its neighbour.
+    let path = std::env::current_exe().ok()?.parent()?.join("hfdd");
+    path.is_file().then_some(path)
+}
+
 pub(crate) fn unreachable(message: String) -> Error {
     Error::new(Kind::DaemonUnreachable, message)
+}
+
+/// What a daemon, and whatever starts one, sees of the caller's environment.
+pub(crate) fn passed_on(env: &Environment) -> impl Iterator<Item = (OsString, OsString)> {
+    let all = env.all().into_iter();
+    all.filter(|(name, _)| is_passed_on(name))
 }
 
 fn is_passed_on(name: &OsStr) -> bool {

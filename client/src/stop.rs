@@ -25,6 +25,16 @@ pub(crate) enum Ended {
     Killed(u32),
 }
 
+impl Ended {
+    /// The daemon that has ended.
+    pub(crate) fn pid(self) -> Option<u32> {
+        match self {
+            Self::NoneRan => None,
+            Self::Left(pid) | Self::Killed(pid) => Some(pid),
+        }
+    }
+}
+
 /// Ends the daemon and waits until its lock is free.
 pub(crate) fn stop(place: &Place) -> Result<Ended, Error> {
     let told = match session::find(place) {

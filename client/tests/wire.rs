@@ -73,6 +73,21 @@ fn an_older_daemon_makes_room_for_ours() {
 }
 
 #[test]
+fn an_older_daemon_of_a_service_that_runs_another_hfdd_is_used_as_it_is() {
+    let desk = Desk::new();
+    let older = FakeDaemon::listen(&desk.socket(), hello("0.0.9"), None, keeper("hf_value"));
+    desk.install_hfdd("exit 1");
+    let units = desk.path("home/.config/systemd/user");
+    fs::create_dir_all(&units).unwrap();
+    let unit = "[Service]\nExecStart=\"/usr/bin/hfdd\" --service\n";
+    fs::write(units.join("hfd.service"), unit).unwrap();
+    // Asked to leave, it would be back with the next command, and asked again.
+    assert_eq!(desk.run(&["token"]).stdout, "hf_value\n");
+    assert_eq!(older.kinds(), ["token"]);
+    assert_eq!(desk.starts(), 0);
+}
+
+#[test]
 fn a_newer_daemon_is_used_as_it_is() {
     let desk = Desk::new();
     let newer = FakeDaemon::listen(&desk.socket(), hello("99.0.0"), None, keeper("hf_value"));

@@ -1,51 +1,96 @@
-//! A word on the desktop, where there is one: for what a person has to do and would otherwise find
-//! out too late.
+//! What systemd is told of this service: a datagram to the socket that `NOTIFY_SOCKET` names
+//! (sd_notify(3)). The protocol is one `VARIABLE=value` a line; two are needed, so no crate is.
 
-use hfd_proto::{Error, TokenName};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// A session has ended, and only a login helps.
-pub(crate) async fn session_ended(name: &TokenName, error: &Error) {
-    let title = format!("Hugging Face: log in again as {}", name.escaped());
-    let hint = error.hint.as_deref().unwrap_or_default();
-    let text = format!("{}. {hint}", error.message);
-    #[cfg(target_os = "linux")]
-    if let Err(error) = desktop(&title, &text).await {
-        // Most sessions without a desktop have nobody to tell.
-        tracing::debug!(%error, "no desktop notification");
-    }
-    #[cfg(not(target_os = "linux"))]
-    drop((title, text));
+/// It serves: what waits for the unit may go on.
+pub const READY: &str = "READY=1";
+
+/// It has begun to leave.
+pub const STOPPING: &str = "STOPPING=1";
+
+/// The service manager that runs this process.
+#[derive(Debug)]
+pub struct Manager {
+    address: SocketAddr,
 }
 
-/// The Desktop Notifications Specification 1.3, `Notify`.
-#[cfg(target_os = "linux")]
-async fn desktop(title: &str, text: &str) -> zbus::Result<()> {
-    use std::collections::HashMap;
-    use std::time::Duration;
+impl Manager {
+    /// The one whose socket the environment names; `env` is `std::env::var_os` but in tests.
+    pub fn find(env: impl Fn(&str) -> Option<OsString>) -> io::Result<Self> {
+        let socket = env("NOTIFY_SOCKET")
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "NOTIFY_SOCKET is not set"))?;
+        let address = address(&socket)?;
+        Ok(Self { address })
+    }
 
-    use zbus::zvariant::Value;
+    /// Tells it one thing.
+    pub fn tell(&self, what: &str) -> io::Result<()> {
+        let sent = UnixDatagram::unbound()?.send_to_addr(what.as_bytes(), &self.address)?;
+        if sent < what.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        Ok(())
+    }
+}
 
-    let bus = zbus::connection::Builder::session()?
-        .method_timeout(Duration::from_secs(2))
-        .build();
-    let bus = tokio::time::timeout(Duration::from_secs(2), bus);
-    let bus = bus
-        .await
-        .map_err(|_| zbus::Error::Failure("the session bus does not answer".to_owned()))??;
-    let hints: HashMap<&str, Value<'_>> = HashMap::from([("urgency", Value::U8(1))]);
-    let (app, icon, replaces, actions) = ("hfd", "dialog-password", 0_u32, Vec::<&str>::new());
-    // Servers may read the text as markup.
-    let text = text
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    bus.call_method(
-        Some("org.freedesktop.Notifications"),
-        "/org/freedesktop/Notifications",
-        Some("org.freedesktop.Notifications"),
-        "Notify",
-        &(app, replaces, icon, title, text, actions, hints, -1_i32),
-    )
-    .await?;
-    Ok(())
+/// An absolute path, or `@` and an abstract name (unix(7)).
+fn address(socket: &OsStr) -> io::Result<SocketAddr> {
+    match socket.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        [b'/', ..] => SocketAddr::from_pathname(socket),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "NOTIFY_SOCKET names no socket",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manager(socket: &str) -> io::Result<Manager> {
+        Manager::find(|name| (name == "NOTIFY_SOCKET").then(|| socket.into()))
+    }
+
+    fn heard(socket: &UnixDatagram) -> String {
+        let mut datagram = [0; 64];
+        let length = socket.recv(&mut datagram).unwrap();
+        String::from_utf8_lossy(&datagram[..length]).into_owned()
+    }
+
+    #[test]
+    fn a_socket_in_the_file_system_hears_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let manager = manager(path.to_str().unwrap()).unwrap();
+        manager.tell(READY).unwrap();
+        manager.tell(STOPPING).unwrap();
+        assert_eq!(heard(&socket), "READY=1");
+        assert_eq!(heard(&socket), "STOPPING=1");
+    }
+
+    #[test]
+    fn an_abstract_socket_hears_it() {
+        let name = format!("hfd-notify-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let socket = UnixDatagram::bind_addr(&address).unwrap();
+        manager(&format!("@{name}")).unwrap().tell(READY).unwrap();
+        assert_eq!(heard(&socket), "READY=1");
+    }
+
+    #[test]
+    fn without_a_socket_there_is_no_manager() {
+        assert!(Manager::find(|_| None).is_err());
+        for socket in ["", "relative", "vsock:2:1234"] {
+            assert!(manager(socket).is_err(), "{socket}");
+        }
+        assert!(manager("/nonexistent/notify").unwrap().tell(READY).is_err());
+    }
 }

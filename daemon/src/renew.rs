@@ -13,9 +13,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::clock::boot;
 use crate::daemon::Daemon;
+use crate::desktop;
 use crate::engine::{Begun, Renewed, leaving};
 use crate::hub::NotRenewed;
-use crate::notify;
 
 /// How long the Hub may take while other programs wait for the lock: huggingface_hub does for 30 s.
 const UNDER_LOCK: Duration = Duration::from_secs(15);
@@ -199,7 +199,7 @@ async fn attempt(daemon: &Arc<Daemon>, name: &TokenName) -> (Result<(), Error>, 
         // The engine knows better what it means.
         (Err(error), _) => {
             if matches!(renewed, Renewed::Refused(..)) {
-                notify::session_ended(name, &error).await;
+                desktop::session_ended(name, &error).await;
             }
             (Err(error), None)
         }

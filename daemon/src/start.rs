@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
-use hfd_proto::{Error, Kind, LockFile, Place, Ready, Reply, StoreId, VERSION, private_dir};
+use hfd_proto::{
+    Connection, Error, Kind, LockFile, Place, Ready, Reply, Retire, StoreId, VERSION, private_dir,
+};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
@@ -24,6 +26,7 @@ use crate::lock::Lock;
 use crate::log::{self, Destination};
 use crate::memory;
 use crate::mirror::Guests;
+use crate::notify::{self, Manager};
 use crate::process::{self, Side};
 use crate::renew::{self, Renewals};
 use crate::snapshot::Snapshot;
@@ -33,9 +36,10 @@ use crate::values::Values;
 const USAGE: &str = "\
 hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
 
-Usage: hfdd [--detach]
+Usage: hfdd [--detach | --service]
 
   --detach   run in the background, and log to hfdd.log in the state directory
+  --service  run for systemd (Type=notify), in the place of a daemon that was started on demand
   --version  print the version
 
 It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {\"err\":…}.
@@ -43,6 +47,10 @@ It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {
 
 /// How long a daemon that finds another one running waits for it to be reachable.
 const OTHER: Duration = Duration::from_secs(5);
+
+/// How long a service waits for one that it asked to make room: what is under way there (5 s), then
+/// its last change and replies (6 s).
+const ROOM: Duration = Duration::from_secs(12);
 
 /// What a leaving daemon gives a change that is under way: as long as the change itself may take.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
@@ -57,10 +65,11 @@ const LAST_REPLIES: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let outcome = match arguments() {
         Ok(Order::Print(text)) => return print(text.as_bytes()),
-        Ok(Order::Serve) => serve(false),
+        Ok(Order::Serve) => serve(Mode::Foreground),
+        Ok(Order::ServeFor(manager)) => serve(Mode::Service(manager)),
         Ok(Order::Detach) => match process::detach() {
             Ok(Side::Parent) => return ExitCode::SUCCESS,
-            Ok(Side::Daemon) => serve(true),
+            Ok(Side::Daemon) => serve(Mode::Detached),
             Err(error) => {
                 let message = format!("hfdd cannot leave its terminal: {error}");
                 Err(Error::new(Kind::DaemonUnreachable, message))
@@ -76,8 +85,19 @@ pub fn main() -> ExitCode {
 
 enum Order {
     Serve,
+    ServeFor(Manager),
     Detach,
     Print(String),
+}
+
+/// For whom it serves.
+enum Mode {
+    /// Whoever started it, and looks on.
+    Foreground,
+    /// The client that started it on demand, and all others from then on.
+    Detached,
+    /// A session, as its service.
+    Service(Manager),
 }
 
 fn arguments() -> Result<Order, Error> {
@@ -85,12 +105,23 @@ fn arguments() -> Result<Order, Error> {
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
             "--detach" => order = Order::Detach,
+            "--service" => order = Order::ServeFor(manager()?),
             "--version" | "-V" => return Ok(Order::Print(format!("hfdd {VERSION}\n"))),
             "--help" | "-h" => return Ok(Order::Print(USAGE.to_owned())),
             _ => return Err(usage("unknown argument")),
         }
     }
     Ok(order)
+}
+
+fn manager() -> Result<Manager, Error> {
+    Manager::find(|name| std::env::var_os(name)).map_err(|error| {
+        Error::new(
+            Kind::Usage,
+            format!("--service is for a service manager: {error}"),
+        )
+        .hint("`hfd service install` has systemd run it")
+    })
 }
 
 fn usage(what: &str) -> Error {
@@ -124,7 +155,7 @@ fn print(bytes: &[u8]) -> ExitCode {
     }
 }
 
-fn serve(detached: bool) -> Result<(), Error> {
+fn serve(mode: Mode) -> Result<(), Error> {
     let not_hardened = process::harden();
     memory::share_heap();
     let env = |name: &str| std::env::var_os(name);
@@ -135,12 +166,12 @@ fn serve(detached: bool) -> Result<(), Error> {
         Some(path) => Config::load(&path)?,
         None => Config::default(),
     };
-    let Some(lock) = take_lock(&place)? else {
+    let Some(lock) = take_lock(&place, &mode)? else {
         return Ok(());
     };
-    let destination = match detached {
-        true => Destination::File(place.log()),
-        false => Destination::of_stderr(env),
+    let destination = match mode {
+        Mode::Detached => Destination::File(place.log()),
+        Mode::Foreground | Mode::Service(_) => Destination::of_stderr(env),
     };
     log::start(destination, level(&config)?)?;
     for (what, error) in not_hardened {
@@ -150,7 +181,7 @@ fn serve(detached: bool) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::new(Kind::Other, format!("cannot start: {error}")))?;
-    let outcome = runtime.block_on(Box::pin(run(place, config, lock, detached)));
+    let outcome = runtime.block_on(Box::pin(run(place, config, lock, mode)));
     // A thread that a file system holds is not waited for.
     runtime.shutdown_background();
     outcome
@@ -168,10 +199,12 @@ fn level(config: &Config) -> Result<Level, Error> {
 }
 
 /// The lock; `None` when another daemon holds it and serves, where whoever asked was told then.
-/// One that is just ending holds it too, for a moment: then it is our turn.
-fn take_lock(place: &Place) -> Result<Option<Lock>, Error> {
-    let deadline = Instant::now() + OTHER;
-    let mut woken = false;
+/// One that is just ending holds it too, for a moment: then it is our turn. A service ends the one
+/// that was started on demand, since the session is to have its daemon watched over.
+fn take_lock(place: &Place, mode: &Mode) -> Result<Option<Lock>, Error> {
+    let takes_over = matches!(mode, Mode::Service(_));
+    let deadline = Instant::now() + if takes_over { ROOM } else { OTHER };
+    let (mut woken, mut asked) = (false, false);
     loop {
         let lock = Lock::take(place)
             .map_err(|error| Error::new(Kind::Other, format!("cannot take the lock: {error}")))?;
@@ -179,12 +212,14 @@ fn take_lock(place: &Place) -> Result<Option<Lock>, Error> {
             return Ok(lock);
         }
         if let Some(other) = place.lock_file() {
-            if std::os::unix::net::UnixStream::connect(&other.socket).is_ok() {
+            if takes_over {
+                asked = asked || retire(&other);
+            } else if std::os::unix::net::UnixStream::connect(&other.socket).is_ok() {
                 let LockFile { pid, socket, .. } = other;
                 say(&Reply::Ok(Ready { pid, socket }));
                 return Ok(None);
             }
-            if !woken {
+            if !asked && !woken {
                 woken = wake(other.pid);
             }
         }
@@ -198,6 +233,14 @@ fn take_lock(place: &Place) -> Result<Option<Lock>, Error> {
         // flock(2) has no time-out; 5 ms is short beside a process's end.
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Asks another daemon to make room; false where it cannot be asked, or not yet.
+fn retire(other: &LockFile) -> bool {
+    let connection = Connection::open(&other.socket).ok().flatten();
+    connection.is_some_and(|mut connection| {
+        connection.check_protocol().is_ok() && connection.request(Retire {}).is_ok()
+    })
 }
 
 /// Has a daemon whose socket is gone look for it, and bind it anew. The number in the lock file may
@@ -215,7 +258,7 @@ fn wake(pid: u32) -> bool {
     })
 }
 
-async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result<(), Error> {
+async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(), Error> {
     let signals = Signals::install()
         .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
     let state = place.state_dir();
@@ -244,7 +287,7 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         lock: Some(Arc::clone(&lock)),
         leave: Arc::clone(&leave),
         withhold: match config.refresh_tokens {
-            RefreshTokens::Auto => service().is_some(),
+            RefreshTokens::Auto => service(&mode).is_some(),
             RefreshTokens::Withhold => true,
             RefreshTokens::Share => false,
         },
@@ -271,7 +314,7 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
         logins: Logins::default(),
         refusals: Refusals::default(),
         jitter: jitter()?,
-        service: service(),
+        service: service(&mode),
         busy: AtomicUsize::new(0),
         last_use: AtomicU64::new(0),
         retiring: AtomicBool::new(false),
@@ -281,10 +324,19 @@ async fn run(place: Place, config: Config, lock: Lock, detached: bool) -> Result
     tokio::spawn(renew::follow(Arc::clone(&daemon)));
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
-    if detached && let Err(error) = process::leave_stdout() {
-        tracing::warn!(%error, "standard output stays open");
+    match &mode {
+        Mode::Foreground => {}
+        Mode::Detached => {
+            if let Err(error) = process::leave_stdout() {
+                tracing::warn!(%error, "standard output stays open");
+            }
+        }
+        Mode::Service(manager) => tell(manager, notify::READY),
     }
     listen::serve(Arc::clone(&daemon), socket, signals, place, &lock, moved).await;
+    if let Mode::Service(manager) = &mode {
+        tell(manager, notify::STOPPING);
+    }
     if tokio::time::timeout(LAST_RENEWAL, daemon.renewals.rest())
         .await
         .is_err()
@@ -318,8 +370,13 @@ fn random<const N: usize>() -> Result<[u8; N], Error> {
     Ok(bytes)
 }
 
-/// systemd tells its own children so (systemd.exec(5)); a shell inside a unit is not one.
-fn service() -> Option<String> {
-    let pid = std::env::var("SYSTEMD_EXEC_PID").ok()?;
-    (pid == std::process::id().to_string()).then(|| "systemd".to_owned())
+fn tell(manager: &Manager, what: &str) {
+    if let Err(error) = manager.tell(what) {
+        tracing::warn!(%error, "the service manager was not told {what}");
+    }
+}
+
+/// What `status` names as the one that runs this daemon.
+fn service(mode: &Mode) -> Option<String> {
+    matches!(mode, Mode::Service(_)).then(|| "systemd".to_owned())
 }

@@ -28,6 +28,7 @@ mod keyring;
 mod sandbox;
 mod stranger;
 mod tools;
+mod user_manager;
 
 pub use bus::Bus;
 pub use canary::Token;
@@ -39,3 +40,4 @@ pub use fault::{Fault, Row};
 pub use keyring::{Frozen, Keyring};
 pub use sandbox::{Builder, Sandbox};
 pub use stranger::{Stranger, serve as serve_stranger};
+pub use user_manager::UserManager;

@@ -17,6 +17,7 @@ use crate::hub::{Account, Certificate, Hub};
 use crate::keyring::Keyring;
 use crate::processes::{self, Process};
 use crate::tools;
+use crate::user_manager::{self, UserManager};
 
 /// A person's session in miniature; see the [crate].
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Sandbox {
     bus: Option<Bus>,
     /// Children of ours that are no commands: keyrings, dead or alive.
     children: Mutex<Vec<Child>>,
+    user_manager: Mutex<Option<user_manager::Running>>,
     tokens: Mutex<Vec<Token>>,
     captured: Mutex<Vec<(String, Vec<u8>)>>,
     /// The directories where `token` and `stored_tokens` may hold tokens.
@@ -139,6 +141,7 @@ impl Sandbox {
             hub,
             bus,
             children: Mutex::default(),
+            user_manager: Mutex::default(),
             tokens: Mutex::default(),
             captured: Mutex::default(),
         };
@@ -236,6 +239,11 @@ impl Sandbox {
     /// Its keyring.
     pub fn keyring(&self) -> Keyring<'_> {
         Keyring::new(self)
+    }
+
+    /// Its systemd, which does not run unless it is started.
+    pub fn user_manager(&self) -> UserManager<'_> {
+        UserManager::new(self)
     }
 
     /// A token that the Hub knows under this name, of the user `alice`.
@@ -364,6 +372,25 @@ impl Sandbox {
         marked(self.mark, program)
     }
 
+    /// The number by which its processes are known.
+    pub(crate) fn mark(&self) -> u32 {
+        self.mark
+    }
+
+    /// Takes over the user manager.
+    pub(crate) fn keep_manager(&self, running: user_manager::Running) {
+        let before = lock(&self.user_manager).replace(running);
+        assert!(before.is_none(), "one user manager at a time");
+    }
+
+    /// Ends the user manager, if there is one.
+    pub(crate) fn end_manager(&self) {
+        let running = lock(&self.user_manager).take();
+        if let Some(running) = running {
+            running.end();
+        }
+    }
+
     /// Takes over a child, to be waited for at the end.
     pub(crate) fn keep(&self, child: Child) {
         lock(&self.children).push(child);
@@ -402,6 +429,7 @@ impl Sandbox {
 
     /// Ends the daemons as their service manager would, then keychain and bus.
     fn end_politely(&self) {
+        self.end_manager();
         for daemon in self.daemons() {
             processes::terminate(daemon);
         }

@@ -1,24 +1,31 @@
 //! `hfd service`
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+mod install;
+mod logs;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use hfd_proto::{DaemonStatus, Error, Hello, Kind, escape};
+use hfd_proto::{DaemonStatus, Error, Hello, Place, escape};
 use serde::Serialize;
 
 use super::status;
 use crate::failure::Failure;
-use crate::output::{Answer, Page, print};
+use crate::output::{Answer, Page};
 use crate::stop::{Ended, stop};
-use crate::{Context, session, time};
-
-/// How much of the log is looked at: some thousand lines.
-const LOG_TAIL: u64 = 512 * 1024;
+use crate::systemd::{Manager, State, UNIT};
+use crate::{Context, session, time, unit};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Have systemd run the daemon, with every session of yours
+    Install,
+    /// Take the service out again; refresh tokens go back into the files first
+    Uninstall {
+        /// Also where refresh tokens cannot be handed back
+        #[arg(long)]
+        force: bool,
+    },
     /// Start the daemon if it does not run
     Start,
     /// End the daemon
@@ -27,7 +34,7 @@ pub(crate) enum Command {
     Restart,
     /// Show whether the daemon runs
     Status,
-    /// Show the end of the daemon's log
+    /// Show the end of the daemon's log, or of its journal
     Logs {
         /// How many lines
         #[arg(short = 'n', long, default_value_t = 100, value_name = "NUMBER")]
@@ -38,10 +45,12 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
     let place = context.env.place()?;
     match command {
+        Command::Install => install::install(context),
+        Command::Uninstall { force } => install::uninstall(context, force),
         Command::Start => start(context),
-        Command::Stop => context.output.answer(&Stopped(stop(&place)?)),
+        Command::Stop => context.output.answer(&Stopped(end(context, &place)?)),
         Command::Restart => {
-            stop(&place)?;
+            end(context, &place)?;
             start(context)
         }
         Command::Status => {
@@ -50,36 +59,45 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
                 Some(reply) => (Some(&reply.daemon), reply.service.as_deref()),
                 None => (None, None),
             };
-            context.output.answer(&Running { daemon, service })
+            let unit = Unit::installed(context);
+            context.output.answer(&Running {
+                daemon,
+                service,
+                unit,
+            })
         }
-        Command::Logs { lines } => print(tail(&place.log(), lines)?.as_bytes()),
+        Command::Logs { lines } => logs::run(lines, context),
     }
 }
 
 fn start(context: &Context) -> Result<(), Failure> {
+    if let Some(manager) = Manager::where_installed(&context.env) {
+        // Whoever says so wants another try.
+        manager.forget_failures();
+    }
     let connection = session::connect(&context.env)?;
     context.output.answer(&Started(connection.hello()))
 }
 
-/// The last lines of the log, escaped: names in it come from elsewhere.
-fn tail(path: &Path, lines: usize) -> Result<String, Error> {
-    let cannot = |error: std::io::Error| {
-        let path = path.display();
-        Error::new(Kind::Other, format!("cannot read the log {path}: {error}"))
-            .hint("a daemon run by systemd logs to its journal: journalctl --user -u hfd")
+/// Ends the daemon: by its unit where that runs it, which would start it anew if it had to be killed.
+fn end(context: &Context, place: &Place) -> Result<Ended, Error> {
+    let by_unit = match Manager::where_installed(&context.env) {
+        Some(manager) => stop_unit(&manager)?,
+        None => Ended::NoneRan,
     };
-    let mut file = File::open(path).map_err(cannot)?;
-    let length = file.metadata().map_err(cannot)?.len();
-    let start = length.saturating_sub(LOG_TAIL);
-    file.seek(SeekFrom::Start(start)).map_err(cannot)?;
-    let mut content = Vec::new();
-    file.take(LOG_TAIL)
-        .read_to_end(&mut content)
-        .map_err(cannot)?;
-    let content = String::from_utf8_lossy(&content);
-    let mut kept: Vec<&str> = content.lines().rev().take(lines).collect();
-    kept.reverse();
-    Ok(kept.into_iter().map(|line| escape(line) + "\n").collect())
+    match stop(place)? {
+        Ended::NoneRan => Ok(by_unit),
+        ended => Ok(ended),
+    }
+}
+
+fn stop_unit(manager: &Manager) -> Result<Ended, Error> {
+    // A manager that does not answer is none of this session's, and runs no daemon here.
+    let Some(before) = manager.state().ok().filter(State::is_up) else {
+        return Ok(Ended::NoneRan);
+    };
+    manager.stop()?;
+    Ok(before.pid.map_or(Ended::NoneRan, Ended::Left))
 }
 
 /// A daemon that runs now.
@@ -114,11 +132,7 @@ impl Serialize for Stopped {
             pid: Option<u32>,
             forced: bool,
         }
-        let (pid, forced) = match self.0 {
-            Ended::NoneRan => (None, false),
-            Ended::Left(pid) => (Some(pid), false),
-            Ended::Killed(pid) => (Some(pid), true),
-        };
+        let (pid, forced) = (self.0.pid(), matches!(self.0, Ended::Killed(_)));
         Document { pid, forced }.serialize(serializer)
     }
 }
@@ -136,41 +150,59 @@ impl Answer for Stopped {
     }
 }
 
+/// How the service is installed.
+#[derive(Serialize)]
+struct Unit {
+    path: PathBuf,
+    /// What systemd says of it, null where it does not answer: `active`, `failed`, …
+    state: Option<String>,
+    /// Whether it starts with a session.
+    enabled: Option<bool>,
+}
+
+impl Unit {
+    fn installed(context: &Context) -> Option<Self> {
+        let manager = Manager::where_installed(&context.env)?;
+        let state = manager.state().ok();
+        Some(Self {
+            path: unit::path(&context.env)?,
+            enabled: state.as_ref().map(|state| state.file == "enabled"),
+            state: state.map(|state| state.active),
+        })
+    }
+}
+
 #[derive(Serialize)]
 struct Running<'a> {
     daemon: Option<&'a DaemonStatus>,
     service: Option<&'a str>,
+    unit: Option<Unit>,
 }
 
 impl Answer for Running<'_> {
     fn human(&self, page: &mut Page) {
-        let Some(daemon) = self.daemon else {
-            page.line("No daemon runs.");
-            return;
-        };
-        let (version, up) = (escape(&daemon.version), time::span(daemon.uptime_s));
-        let by = match self.service {
-            Some(service) => format!("run by {}", escape(service)),
-            None => "started on demand".to_owned(),
-        };
-        page.line(&format!(
-            "hfdd {version} runs, pid {}, up {up}, {by}.",
-            daemon.pid
-        ));
+        match self.daemon {
+            None => page.line("No daemon runs."),
+            Some(daemon) => {
+                let (version, up) = (escape(&daemon.version), time::span(daemon.uptime_s));
+                let (pid, by) = (daemon.pid, status::run_by(self.service));
+                page.line(&format!("hfdd {version} runs, pid {pid}, up {up}, {by}."));
+            }
+        }
+        if let Some(unit) = &self.unit {
+            page.line(&unit.line());
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_of_the_log_is_shown_escaped() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log");
-        assert_eq!(tail(&path, 2).unwrap_err().kind, Kind::Other);
-        std::fs::write(&path, "one\ntwo\nthree \u{1b}[2J\n").unwrap();
-        assert_eq!(tail(&path, 2).unwrap(), "two\nthree \\u{1b}[2J\n");
-        assert_eq!(tail(&path, 9).unwrap().lines().count(), 3);
+impl Unit {
+    fn line(&self) -> String {
+        let path = escape(&self.path.to_string_lossy());
+        let state = match (&self.state, self.enabled) {
+            (None, _) => "systemd does not answer".to_owned(),
+            (Some(state), Some(true)) => format!("enabled, {}", escape(state)),
+            (Some(state), _) => format!("not enabled, {}", escape(state)),
+        };
+        format!("{UNIT} is installed ({path}): {state}.")
     }
 }

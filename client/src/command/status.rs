@@ -108,10 +108,7 @@ impl State<'_> {
     fn daemon_lines(&self, daemon: &DaemonStatus, page: &mut Page) {
         let DaemonStatus { pid, version, .. } = daemon;
         let (version, up) = (escape(version), time::span(daemon.uptime_s));
-        let by = match self.service {
-            Some(service) => format!("run by {}", escape(service)),
-            None => "started on demand".to_owned(),
-        };
+        let by = run_by(self.service);
         page.field(
             "daemon",
             &format!("hfdd {version}, pid {pid}, up {up}, {by}"),
@@ -127,6 +124,14 @@ impl State<'_> {
             Some(Word::Unknown(word)) => page.field("lock", &page.warn(&escape(word))),
             Some(Word::Known(LockState::None)) | None => {}
         }
+    }
+}
+
+/// Who runs the daemon, by its own word.
+pub(super) fn run_by(service: Option<&str>) -> String {
+    match service {
+        Some(service) => format!("run by {}", escape(service)),
+        None => "started on demand".to_owned(),
     }
 }
 

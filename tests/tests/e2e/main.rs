@@ -19,6 +19,7 @@ mod oauth_upstream;
 mod place;
 mod protocol;
 mod scenarios;
+mod service;
 mod tokens;
 mod versions;
 mod wire;

@@ -1,0 +1,243 @@
+//! The unit file of the service: where it lies, and what it says.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use hfd_proto::{Error, Kind};
+
+use crate::environment::Environment;
+use crate::spawn;
+use crate::systemd::UNIT;
+
+/// The unit as packages ship it, with their hfdd.
+const TEMPLATE: &str = include_str!("../../packaging/systemd/hfd.service");
+
+/// The line of [`TEMPLATE`] that is replaced.
+const PACKAGED: &str = "ExecStart=/usr/bin/hfdd --service";
+
+/// Where the unit is installed: systemd.unit(5), "user unit search path". `None` without a home.
+pub(crate) fn path(env: &Environment) -> Option<PathBuf> {
+    let config = config_home(&|name| env.raw(name))?;
+    Some(config.join("systemd/user").join(UNIT))
+}
+
+fn config_home(env: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    absolute(env, "XDG_CONFIG_HOME").or_else(|| Some(absolute(env, "HOME")?.join(".config")))
+}
+
+fn absolute(env: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathBuf> {
+    env(name)
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+}
+
+/// Whether a service is installed and runs another hfdd than the one beside this program. Then it is
+/// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
+pub(crate) fn runs_another_hfdd(env: &Environment) -> bool {
+    let content = path(env).and_then(|path| fs::read_to_string(path).ok());
+    let ours = spawn::neighbour().and_then(|program| exec_start(&program).ok());
+    match (content, ours) {
+        (Some(content), Some(ours)) => !content.lines().any(|line| line == ours),
+        _ => false,
+    }
+}
+
+/// The unit with this hfdd.
+pub(crate) fn render(program: &Path) -> Result<String, Error> {
+    Ok(TEMPLATE.replace(PACKAGED, &exec_start(program)?))
+}
+
+/// A path as systemd.service(5) wants it: quoted, with `%` as no specifier. Of `$` it makes nothing in
+/// the program's path.
+fn exec_start(program: &Path) -> Result<String, Error> {
+    let path = program
+        .to_str()
+        .filter(|path| !path.contains(char::is_control));
+    let path = path.ok_or_else(|| {
+        Error::new(
+            Kind::Other,
+            format!("systemd takes no such path: {}", program.display()),
+        )
+        .hint("install hfd and hfdd elsewhere")
+    })?;
+    let escaped = path
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('%', "%%");
+    Ok(format!("ExecStart=\"{escaped}\" --service"))
+}
+
+/// Writes the unit file, whole or not at all.
+pub(crate) fn write(path: &Path, content: &str) -> Result<(), Error> {
+    write_file(path, content).map_err(|error| cannot("write", path, &error))
+}
+
+fn write_file(path: &Path, content: &str) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(dir)?;
+    let temporary = dir.join(format!(".{UNIT}.{}", std::process::id()));
+    let written = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o644)
+        .open(&temporary)
+        .and_then(|mut file| {
+            file.write_all(content.as_bytes())?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // What could not be made whole is of no use; the error that counts is the first.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    File::open(dir)?.sync_all()
+}
+
+/// The installed unit file; `None` where there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
+    // A masked unit (systemctl(1)) is a link to /dev/null, and somebody's decision.
+    if fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
+        return Err(Error::new(Kind::Refused, format!("{UNIT} is masked"))
+            .hint(format!("systemctl --user unmask {UNIT}")));
+    }
+    match fs::read(path) {
+        Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(cannot("read", path, &error)),
+    }
+}
+
+/// Removes the unit file.
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(cannot("remove", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
+    let path = path.display();
+    Error::new(Kind::Other, format!("cannot {what} {path}: {error}"))
+}
+
+/// The variable by which a service would have other places than the caller, if there is one.
+///
+/// Writing the caller's value into the unit would serve this shell alone: what the desktop starts has
+/// the manager's environment, and would look for hfd, and start another, somewhere else.
+pub(crate) fn differing(
+    env: &Environment,
+    manager: &BTreeMap<OsString, OsString>,
+) -> Option<&'static str> {
+    let ours = |name: &str| env.raw(name);
+    let theirs = |name: &str| manager.get(std::ffi::OsStr::new(name)).cloned();
+    let socket = |env: &dyn Fn(&str) -> Option<OsString>| {
+        env("HFD_SOCKET").filter(|value| !value.is_empty())
+    };
+    let state = |env: &dyn Fn(&str) -> Option<OsString>| {
+        absolute(&env, "XDG_STATE_HOME")
+            .or_else(|| Some(absolute(&env, "HOME")?.join(".local/state")))
+    };
+    let runtime = |env: &dyn Fn(&str) -> Option<OsString>| {
+        let uid = rustix::process::getuid().as_raw();
+        absolute(&env, "XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}").into())
+    };
+    let differs = [
+        ("HOME", absolute(&ours, "HOME") != absolute(&theirs, "HOME")),
+        ("HFD_SOCKET", socket(&ours) != socket(&theirs)),
+        ("XDG_STATE_HOME", state(&ours) != state(&theirs)),
+        (
+            "XDG_CONFIG_HOME",
+            config_home(&ours) != config_home(&theirs),
+        ),
+        ("XDG_RUNTIME_DIR", runtime(&ours) != runtime(&theirs)),
+    ];
+    let first = differs.into_iter().find(|(_, differs)| *differs);
+    first.map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_runs_the_hfdd_beside_this_hfd() {
+        assert_eq!(TEMPLATE.lines().filter(|line| *line == PACKAGED).count(), 1);
+        for (path, line) in [
+            ("/opt/hfd/hfdd", "ExecStart=\"/opt/hfd/hfdd\" --service"),
+            ("/a b/50%/hfdd", "ExecStart=\"/a b/50%%/hfdd\" --service"),
+            ("/q\"\\/hfdd", "ExecStart=\"/q\\\"\\\\/hfdd\" --service"),
+        ] {
+            let unit = render(path.as_ref()).unwrap();
+            assert!(unit.lines().any(|found| found == line), "{unit}");
+            assert!(!unit.contains(PACKAGED));
+        }
+        assert!(render("/a\nExecStart=/b".as_ref()).is_err());
+    }
+
+    #[test]
+    fn the_unit_lies_where_the_manager_looks() {
+        let at = |variables: &[(&str, &str)]| path(&Environment::of(variables));
+        let usual = PathBuf::from("/h/.config/systemd/user/hfd.service");
+        assert_eq!(at(&[("HOME", "/h")]), Some(usual.clone()));
+        assert_eq!(at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "c")]), Some(usual));
+        let moved = at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")]);
+        assert_eq!(moved, Some("/c/systemd/user/hfd.service".into()));
+        assert_eq!(at(&[]), None);
+    }
+
+    #[test]
+    fn places_are_compared_not_variables() {
+        let theirs = [("HOME", "/h"), ("XDG_RUNTIME_DIR", "/run/x")];
+        let manager = theirs
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let manager: BTreeMap<OsString, OsString> = manager.collect();
+        for (more, expected) in [
+            (&[][..], None),
+            (&[("XDG_STATE_HOME", "/h/.local/state")], None),
+            (&[("XDG_STATE_HOME", "relative"), ("HFD_SOCKET", "")], None),
+            (&[("XDG_STATE_HOME", "/elsewhere")], Some("XDG_STATE_HOME")),
+            (
+                &[("XDG_CONFIG_HOME", "/elsewhere")],
+                Some("XDG_CONFIG_HOME"),
+            ),
+            (
+                &[("XDG_RUNTIME_DIR", "/elsewhere")],
+                Some("XDG_RUNTIME_DIR"),
+            ),
+            (&[("HFD_SOCKET", "/s")], Some("HFD_SOCKET")),
+            (&[("HOME", "/elsewhere")], Some("HOME")),
+        ] {
+            // The last of two values of a variable counts.
+            let env = Environment::of(&[&theirs[..], more].concat());
+            assert_eq!(differing(&env, &manager), expected, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_written_whole_or_not_at_all_and_a_mask_is_respected() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("systemd/user/hfd.service");
+        assert_eq!(read(&path).unwrap(), None);
+        write(&path, "one").unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
+        assert_eq!(read(&path).unwrap_err().kind, Kind::Refused);
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert_eq!(write(&path, "three").unwrap_err().kind, Kind::Other);
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+}
