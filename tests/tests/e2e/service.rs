@@ -354,7 +354,9 @@ fn one_that_cannot_start() {
     let manager = session(&sandbox);
     sandbox.configure("lgo = \"info\"\n");
     let install = sandbox.hfd(["service", "install"]).end();
-    fault.answers("install", install).notes("hfd service logs");
+    fault
+        .answers("install", install)
+        .notes("journalctl --user-unit=hfd.service");
     assert!(!unit(&sandbox).exists(), "nothing is half installed");
     manager.systemctl(["is-enabled", "hfd.service"]).exits(1);
     sandbox.configure("log = \"info\"\n");

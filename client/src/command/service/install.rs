@@ -12,6 +12,10 @@ use crate::stop::Ended;
 use crate::systemd::{Manager, UNIT};
 use crate::{Context, session, spawn, unit};
 
+/// Not `hfd service logs`, which knows of a journal only while there is a service.
+const TELLS_MORE: &str = "`journalctl --user-unit=hfd.service` tells more, \
+                          `hfdd` in the foreground shows it as it happens";
+
 pub(super) fn install(context: &Context) -> Result<(), Failure> {
     let (place, manager) = (context.env.place()?, Manager::of(&context.env));
     let theirs = manager.environment().map_err(no_manager)?;
@@ -58,9 +62,7 @@ fn put(
     if content.is_some() || manager.state()?.active != "active" {
         end(context, place)?;
         manager.forget_failures();
-        manager
-            .start()
-            .map_err(|error| error.hint("`hfd service logs` tells more"))?;
+        manager.start().map_err(|error| error.hint(TELLS_MORE))?;
     }
     let daemon = session::find(place)?;
     let hello = daemon.map(|connection| connection.hello().clone());
@@ -74,7 +76,7 @@ fn put(
             spawn::unreachable(
                 "the service runs, and its daemon is not the one that answers".into(),
             )
-            .hint("`hfd service logs` tells more")
+            .hint(TELLS_MORE)
         })
 }
 

@@ -20,6 +20,11 @@ pub(super) fn run(lines: usize, context: &Context) -> Result<(), Failure> {
         Some(manager) => shown(&manager.journal(lines)?, lines),
         None => tail(&context.env.place()?.log(), lines)?,
     };
+    if text.is_empty() {
+        context
+            .output
+            .note("there is nothing in the log, or nothing that you may read");
+    }
     print(text.as_bytes())
 }
 
