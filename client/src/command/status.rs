@@ -49,6 +49,8 @@ struct State<'a> {
     service: Option<&'a str>,
     unsettled: Option<usize>,
     locked_memory: Option<bool>,
+    withheld: Option<bool>,
+    attention: &'a [Attention],
 }
 
 impl<'a> State<'a> {
@@ -64,6 +66,8 @@ impl<'a> State<'a> {
             service: reply.service.as_deref(),
             unsettled: Some(reply.unsettled),
             locked_memory: Some(reply.locked_memory),
+            withheld: Some(reply.withheld),
+            attention: &reply.attention,
         }
     }
 }
@@ -92,6 +96,9 @@ impl Answer for State<'_> {
             for change in &mirror.recent {
                 page.field("", &page.dim(&change_line(change, &TimeZone::system())));
             }
+        }
+        for attention in self.attention {
+            page.field("attention", &page.warn(&attention_line(attention, now)));
         }
         if let Some(count @ 1..) = self.unsettled {
             let text = format!("{count} changes may still take effect in the store");
@@ -132,6 +139,18 @@ pub(super) fn run_by(service: Option<&str>) -> String {
     match service {
         Some(service) => format!("run by {}", escape(service)),
         None => "started on demand".to_owned(),
+    }
+}
+
+/// A token that a person should look after.
+fn attention_line(attention: &Attention, now: i64) -> String {
+    let name = quoted(attention.name.as_str());
+    let when = attention.expires_at.map(|at| time::when(at, now));
+    let (what, when) = (escape(&attention.what), when.unwrap_or_default());
+    let detail = escape(&attention.detail);
+    match attention.what.as_str() {
+        "ends-soon" | "ended" => format!("{name} {when}: {detail}"),
+        _ => format!("{name}, {what}: {detail}"),
     }
 }
 
@@ -214,6 +233,13 @@ mod tests {
             service: None,
             unsettled: 0,
             locked_memory: true,
+            withheld: true,
+            attention: vec![Attention {
+                name: TokenName::parse("old").unwrap(),
+                what: "ended".to_owned(),
+                detail: "log in again: hfd login".to_owned(),
+                expires_at: Some(1),
+            }],
         }
     }
 
