@@ -238,8 +238,15 @@ impl Worker {
         };
         tracing::info!("another program changed a token in the keychain");
         let name = name.clone();
-        match self.change(vec![Change::Put { name, record }]) {
-            Ok(()) => self.sync_mirrors().await,
+        let put = Change::Put {
+            name: name.clone(),
+            record,
+        };
+        match self.change(vec![put]) {
+            Ok(()) => {
+                self.event("updated", Some(&name), None);
+                self.sync_mirrors().await;
+            }
             Err(error) => tracing::warn!(%error, "cannot write the journal"),
         }
     }
