@@ -250,6 +250,7 @@ mod tests {
             "exec -- env",
             "exec --as a -- env -x --json",
             "exec env",
+            "exec --live --as a -- env",
             "status",
             "sync",
             "watch --json",

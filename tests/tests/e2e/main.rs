@@ -13,6 +13,7 @@ mod hub;
 mod import;
 mod keep;
 mod keychain;
+mod live;
 mod login;
 mod names;
 mod place;
