@@ -41,7 +41,7 @@ impl Token {
     }
 }
 
-fn random_letters(length: usize) -> String {
+pub(crate) fn random_letters(length: usize) -> String {
     let mut bytes = vec![0; length];
     getrandom::fill(&mut bytes).expect("the system has randomness");
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -383,8 +383,9 @@ impl Sandbox {
 
     /// Tokens outside keychain and mirrors: in files, outputs and command lines.
     pub fn leaks(&self) -> Vec<Leak> {
-        let tokens = lock(&self.tokens);
-        let search = Search::new(tokens.iter());
+        let mut tokens = lock(&self.tokens).clone();
+        tokens.extend(self.hub.issued());
+        let search = Search::new(&tokens);
         let mirrors = lock(&self.mirrors).clone();
         let mut leaks = search
             .tree(self.root(), &|path| canary::belongs(path, &mirrors))

@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,6 +51,14 @@ impl Account {
     pub fn orgs(mut self, orgs: &[&str]) -> Self {
         self.orgs = orgs.iter().map(|org| (*org).to_owned()).collect();
         self
+    }
+
+    /// The answer of a browser login's token, which ends at a time (`auth.expiresAt` of
+    /// huggingface.js `who-am-i.ts`).
+    pub(crate) fn whoami_until(&self, expires: Timestamp) -> Value {
+        let mut answer = self.whoami();
+        answer["auth"] = json!({ "type": "oauth", "expiresAt": format!("{expires:.3}") });
+        answer
     }
 
     /// The answer of `GET /api/whoami-v2`, with the keys that the Hub's clients and documentation

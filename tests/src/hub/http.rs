@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 /// make us hold.
 const LIMIT: usize = 64 * 1024;
 
-/// A request as it arrived.
+/// A request as it arrived, without its body, which may hold what nobody should print.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// `GET`, `POST`, `CONNECT`.
@@ -23,8 +23,8 @@ impl Seen {
     }
 }
 
-/// Reads one request; `None` when the client has closed the connection between two.
-pub(crate) fn read_request(stream: &mut impl Read) -> io::Result<Option<Seen>> {
+/// Reads one request and its body; `None` when the client has closed the connection between two.
+pub(super) fn read_request(stream: &mut impl Read) -> io::Result<Option<(Seen, Vec<u8>)>> {
     let Some(head) = read_head(stream)? else {
         return Ok(None);
     };
@@ -37,12 +37,13 @@ pub(crate) fn read_request(stream: &mut impl Read) -> io::Result<Option<Seen>> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    skip_body(stream, &headers)?;
-    Ok(Some(Seen {
+    let body = read_body(stream, &headers)?;
+    let seen = Seen {
         method: method.to_owned(),
         target: target.to_owned(),
         headers,
-    }))
+    };
+    Ok(Some((seen, body)))
 }
 
 /// Everything up to the blank line, byte by byte, so that nothing of a tunnelled connection that
@@ -65,43 +66,71 @@ fn read_head(stream: &mut impl Read) -> io::Result<Option<String>> {
     Ok(Some(String::from_utf8_lossy(&head).into_owned()))
 }
 
-fn skip_body(stream: &mut impl Read, headers: &BTreeMap<String, String>) -> io::Result<()> {
+fn read_body(stream: &mut impl Read, headers: &BTreeMap<String, String>) -> io::Result<Vec<u8>> {
     let length = headers
         .get("content-length")
         .and_then(|length| length.parse::<usize>().ok())
         .unwrap_or(0)
         .min(LIMIT);
-    stream.read_exact(&mut vec![0; length])
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    Ok(body)
 }
 
-/// Writes a whole answer, leaving the connection open.
-pub(crate) fn answer(
-    stream: &mut impl Write,
-    status: u16,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> io::Result<()> {
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(status));
-    head.push_str("content-type: application/json; charset=utf-8\r\n");
-    head.push_str(&format!("content-length: {}\r\n", body.len()));
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+/// What is answered to a request.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: String,
+}
+
+impl Answer {
+    /// A body that says it is JSON.
+    pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
+        Self::typed(status, "application/json; charset=utf-8", body)
     }
-    head.push_str("\r\n");
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    stream.flush()
+
+    /// A body of another type.
+    pub(super) fn typed(status: u16, media_type: &str, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            headers: vec![("content-type", media_type.to_owned())],
+            body: body.into(),
+        }
+    }
+
+    /// The same with one header more.
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Writes it whole, leaving the connection open.
+    pub(super) fn write(&self, stream: &mut impl Write) -> io::Result<()> {
+        let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
+        head.push_str(&format!("content-length: {}\r\n", self.body.len()));
+        for (name, value) in &self.headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        stream.write_all(head.as_bytes())?;
+        stream.write_all(self.body.as_bytes())?;
+        stream.flush()
+    }
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        202 => "Accepted",
         307 => "Temporary Redirect",
+        400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         429 => "Too Many Requests",
         500 => "Internal Server Error",
+        502 => "Bad Gateway",
         503 => "Service Unavailable",
         _ => "Answer",
     }

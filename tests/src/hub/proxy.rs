@@ -3,7 +3,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::http::{self, Seen};
+use super::http::{self, Answer, Seen};
 use super::server::Hub;
 
 /// A proxy that records what it is asked for and connects to a Hub, whatever host it was asked for:
@@ -65,12 +65,12 @@ impl Drop for Proxy {
 
 impl Shared {
     fn relay(&self, mut client: TcpStream) -> io::Result<()> {
-        let Some(request) = http::read_request(&mut client)? else {
+        let Some((request, _)) = http::read_request(&mut client)? else {
             return Ok(());
         };
         lock(&self.seen).push(request.clone());
         if request.method != "CONNECT" {
-            return http::answer(&mut client, 403, &[], "");
+            return Answer::new(403, "").write(&mut client);
         }
         let server = TcpStream::connect(self.hub)?;
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;

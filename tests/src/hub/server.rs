@@ -1,39 +1,34 @@
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use serde_json::json;
 
 use super::account::Account;
 use super::certificate::Certificate;
 use super::failure::Failure;
-use super::http::{self, Seen};
+use super::http::Seen;
+use super::routes::State;
+
+/// How long a request may take to arrive before the test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A Hub on a loopback port of its own, until it is dropped.
 #[derive(Debug)]
 pub struct Hub {
     address: SocketAddr,
-    scheme: &'static str,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) endpoint: String,
     state: Mutex<State>,
-    /// Told at every request and at the end, so that nobody has to poll.
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    accounts: BTreeMap<String, Account>,
-    failure: Option<Failure>,
-    seen: Vec<Seen>,
-    closing: bool,
+    /// Told at every request, at every answer and at the end, so that nobody has to poll.
+    pub(super) changed: Condvar,
 }
 
 impl Hub {
@@ -57,10 +52,13 @@ impl Hub {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            endpoint: format!("{scheme}://{address}"),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
         let hub = Self {
             address,
-            scheme,
             shared: shared.clone(),
         };
         thread::spawn(move || {
@@ -70,7 +68,10 @@ impl Hub {
                 }
                 let (shared, wrap) = (shared.clone(), wrap.clone());
                 // A client that goes away in the middle is its own business.
-                thread::spawn(move || wrap(stream).and_then(|mut s| shared.converse(&mut s)));
+                thread::spawn(move || {
+                    let client = stream.try_clone()?;
+                    shared.converse(&mut wrap(stream)?, &client)
+                });
             }
         });
         Ok(hub)
@@ -78,7 +79,7 @@ impl Hub {
 
     /// What `HF_ENDPOINT` is set to.
     pub fn endpoint(&self) -> String {
-        format!("{}://{}", self.scheme, self.address)
+        self.shared.endpoint.clone()
     }
 
     /// Where it listens.
@@ -94,14 +95,43 @@ impl Hub {
             .insert(token.to_owned(), account);
     }
 
-    /// Makes a token invalid, as revoking it on the website does.
+    /// Makes a token invalid, as revoking it on the website does; of a browser login all that it
+    /// has.
     pub fn revoke(&self, token: &str) {
-        self.shared.state().accounts.remove(token);
+        let mut state = self.shared.state();
+        state.accounts.remove(token);
+        state.oauth.end_grant(token);
     }
 
     /// From now on every request fails like this; `None` ends it.
     pub fn fail(&self, failure: impl Into<Option<Failure>>) {
         self.shared.state().failure = failure.into();
+    }
+
+    /// From now on requests of this path fail like this; `None` ends it.
+    pub fn fail_at(&self, path: &str, failure: impl Into<Option<Failure>>) {
+        self.shared
+            .fail_times(path, failure.into().map(|f| (f, usize::MAX)));
+    }
+
+    /// The next request of this path fails like this, and no other.
+    pub fn fail_once(&self, path: &str, failure: Failure) {
+        self.shared.fail_times(path, Some((failure, 1)));
+    }
+
+    /// Whether every connection is closed without an answer, and nothing that is asked happens.
+    pub fn down(&self, down: bool) {
+        let mut state = self.shared.state();
+        state.down = down;
+        if !down {
+            state.up_since = Instant::now();
+        }
+    }
+
+    /// How far ahead of this machine's clock the Hub's is, in seconds: `Date` and `expiresAt` tell
+    /// its time. Lifetimes are not measured by it.
+    pub fn set_clock(&self, seconds_ahead: i64) {
+        self.shared.state().clock = SignedDuration::from_secs(seconds_ahead);
     }
 
     /// The requests that arrived, oldest first.
@@ -122,16 +152,9 @@ impl Hub {
     /// # Panics
     /// When they have not after ten seconds.
     pub fn wait_for_requests(&self, count: usize) {
-        let (state, timeout) = self
-            .shared
-            .changed
-            .wait_timeout_while(self.shared.state(), Duration::from_secs(10), |state| {
-                state.seen.len() < count
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        let seen = state.seen.len();
-        drop(state);
-        assert!(!timeout.timed_out(), "{seen} of {count} requests arrived");
+        self.shared.wait_for(&format!("{count} requests"), |state| {
+            (state.seen.len() >= count).then_some(())
+        });
     }
 }
 
@@ -144,99 +167,32 @@ impl Drop for Hub {
     }
 }
 
+/// What is done to it from outside.
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers requests until the client leaves or a failure ends the connection.
-    fn converse(&self, stream: &mut (impl Read + Write)) -> io::Result<()> {
-        while let Some(request) = http::read_request(stream)? {
-            let failure = {
-                let mut state = self.state();
-                state.seen.push(request.clone());
-                self.changed.notify_all();
-                state.failure.clone()
-            };
-            let open = match failure {
-                Some(failure) => self.misbehave(stream, &request, failure)?,
-                None => self.answer(stream, &request).map(|()| true)?,
-            };
-            if !open {
-                return Ok(());
-            }
-        }
-        Ok(())
+    fn fail_times(&self, path: &str, failure: Option<(Failure, usize)>) {
+        let mut state = self.state();
+        state.failures.remove(path);
+        state
+            .failures
+            .extend(failure.map(|failure| (path.to_owned(), failure)));
     }
 
-    fn answer(&self, stream: &mut impl Write, request: &Seen) -> io::Result<()> {
-        if request.method != "GET" || request.target != "/api/whoami-v2" {
-            return refuse(stream, 404, &[]);
-        }
-        let account = request
-            .bearer()
-            .and_then(|token| self.state().accounts.get(token).cloned());
-        match account {
-            Some(account) => http::answer(stream, 200, &[], &account.whoami().to_string()),
-            None => refuse(stream, 401, &[]),
-        }
+    /// Waits for what a request brings about.
+    #[track_caller]
+    pub(super) fn wait_for<T>(&self, what: &str, holds: impl Fn(&State) -> Option<T>) -> T {
+        let state = self.state();
+        let waited = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, |state| holds(state).is_none());
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let held = holds(&state);
+        let seen = state.seen.len();
+        // A panic must not poison what the Hub goes on with.
+        drop(state);
+        held.unwrap_or_else(|| panic!("not within {PATIENCE:?}: {what}; {seen} requests arrived"))
     }
-
-    /// Whether the connection is still of use afterwards.
-    fn misbehave(
-        &self,
-        stream: &mut impl Write,
-        request: &Seen,
-        failure: Failure,
-    ) -> io::Result<bool> {
-        match failure {
-            Failure::Status(status) => refuse(stream, status, &[])?,
-            Failure::RateLimited(seconds) => {
-                refuse(stream, 429, &[("retry-after", &seconds.to_string())])?;
-            }
-            Failure::Redirect(url) => http::answer(stream, 307, &[("location", &url)], "")?,
-            Failure::Delay(time) => {
-                self.wait_for_the_end(Some(time));
-                self.answer(stream, request)?;
-            }
-            Failure::Body(body) => http::answer(stream, 200, &[], &body)?,
-            Failure::Hang => {
-                self.wait_for_the_end(None);
-                return Ok(false);
-            }
-            Failure::Close => return Ok(false),
-            Failure::Garbage => {
-                stream.write_all(b"\x00\xff\xfe this is no HTTP\r\n\r\n")?;
-                return Ok(false);
-            }
-            Failure::Endless(length) => {
-                http::answer(stream, 200, &[], &"[".repeat(length))?;
-            }
-        }
-        Ok(true)
-    }
-
-    /// Sleeps until the Hub is dropped, or for this long.
-    fn wait_for_the_end(&self, at_most: Option<Duration>) {
-        let at_most = at_most.unwrap_or(Duration::from_secs(600));
-        drop(
-            self.changed
-                .wait_timeout_while(self.state(), at_most, |state| !state.closing)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-    }
-}
-
-/// An error as the Hub words it: in the body and in a header.
-fn refuse(stream: &mut impl Write, status: u16, headers: &[(&str, &str)]) -> io::Result<()> {
-    let message = match status {
-        401 => "Invalid credentials in Authorization header",
-        403 => "Your organisation does not allow this token",
-        404 => "Not Found",
-        429 => "We had to rate limit your IP",
-        _ => "Internal Error - We're working hard to fix this as soon as possible!",
-    };
-    let body = json!({ "error": message }).to_string();
-    let headers: Vec<(&str, &str)> = [headers, &[("x-error-message", message)]].concat();
-    http::answer(stream, status, &headers, &body)
 }
