@@ -9,6 +9,7 @@
 
 mod answer;
 mod failure;
+mod revoke;
 mod route;
 #[cfg(test)]
 mod tests;

@@ -78,7 +78,7 @@ requests! {
     /// Log in with a token.
     "login" Login => LoginReply, patience 45;
     /// Remove tokens.
-    "logout" Logout => LogoutReply;
+    "logout" Logout => LogoutReply, patience 45;
     /// Make a token active.
     "switch" Switch => SwitchReply;
     /// Give a token another name.

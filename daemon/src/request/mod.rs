@@ -3,6 +3,7 @@
 mod leave;
 mod list;
 mod login;
+mod logout;
 mod status;
 mod token;
 mod whoami;
@@ -43,7 +44,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Token(request) => return reply(token::answer(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
-        Message::Logout(request) => reply(daemon.engine.logout(request).await, out),
+        Message::Logout(request) => reply(logout::answer(daemon, request).await, out),
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),
         Message::Restore(request) => reply(daemon.engine.restore(request).await, out),

@@ -88,13 +88,24 @@ pub struct Logout {
     /// Keep nothing for `restore`, also nothing of what was kept of these names before.
     #[serde(skip_serializing_if = "is_false")]
     pub purge: bool,
+    /// First have the token's own Hub revoke it everywhere, which cannot be undone; then it is
+    /// removed as by `purge`. Not with `all`: each is revoked or not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub revoke: bool,
     /// The caller's Hugging Face home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// How the caller reaches the Hub, for `revoke`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub network: Network,
 }
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn is_default(network: &Network) -> bool {
+    *network == Network::default()
 }
 
 /// What a logout removed.

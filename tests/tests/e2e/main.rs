@@ -18,6 +18,7 @@ mod login;
 mod names;
 mod place;
 mod protocol;
+mod revoke;
 mod scenarios;
 mod tokens;
 mod versions;
