@@ -6,14 +6,15 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use clap::Args;
-use hfd_proto::{Endpoint, Error, Kind, Sync, TokenName, TokenReply};
+use hfd_proto::{Endpoint, Error, Kind, List, Sync, TokenName, TokenReply};
 
 use super::token::{self, Found};
+use super::{ending_warning, note_ending};
 use crate::cli::parse_name;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::live::{self, NotRun, Pinned};
-use crate::{Context, session};
+use crate::{Context, session, time};
 
 /// The status of a shell when a program cannot be run, or is not there (POSIX, 2.8.2).
 const CANNOT_RUN: u8 = 126;
@@ -65,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         let found = token::find(&lookup, &context.env)?;
         command.env("HF_TOKEN", found.token().expose());
         if let Found::Kept(reply) = &found {
+            note_soon(reply, context);
             set_endpoint(&mut command, &reply.endpoint, &context.env)?;
         }
         // Only a failure returns.
@@ -92,6 +94,9 @@ fn pin(lookup: token::Arguments, context: &Context) -> Result<Pinned, Error> {
         session::request(&context.env, Sync { home })?;
         found = token::find(&lookup, &context.env)?;
     }
+    if let Found::Kept(reply) = &found {
+        note_soon(reply, context);
+    }
     match found {
         Found::InEnvironment(_) => Err(no_name("the token of HF_TOKEN")),
         Found::Kept(TokenReply { name: None, .. }) => Err(no_name("a token without a name")),
@@ -106,6 +111,21 @@ fn pin(lookup: token::Arguments, context: &Context) -> Result<Pinned, Error> {
             value,
         }),
     }
+}
+
+/// Tells that the token ends while the program may still run. Whether it renews itself is asked
+/// only where that matters: a lookup tells what most lookups are for.
+fn note_soon(reply: &TokenReply, context: &Context) {
+    if ending_warning(reply.name.as_ref(), reply.expires_at, false, time::now()).is_none() {
+        return;
+    }
+    let home = context.env.home_if_usable();
+    let listed = session::request(&context.env, List { home });
+    let renews = listed.is_ok_and(|listed| {
+        let mut tokens = listed.tokens.iter();
+        tokens.any(|token| Some(&token.name) == reply.name.as_ref() && token.renews)
+    });
+    note_ending(reply.name.as_ref(), reply.expires_at, renews, context);
 }
 
 fn set_endpoint(command: &mut Command, own: &Endpoint, env: &Environment) -> Result<(), Error> {

@@ -238,8 +238,6 @@ impl Answer for Revoked<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hfd_proto::{Endpoint, StoreId, TokenKind};
-
     use super::*;
     use crate::output::shown;
 
@@ -263,16 +261,19 @@ mod tests {
 
     #[test]
     fn a_revocation_says_whose_token_ends_and_where() {
-        let entry = |name: &str, user: Option<&str>| Entry {
-            name: TokenName::parse(name).unwrap(),
-            active: false,
-            kind: TokenKind::AccessToken.into(),
-            role: None,
-            user: user.map(str::to_owned),
-            endpoint: Endpoint::parse("https://hub.example").unwrap(),
-            expires_at: None,
-            masked: None,
-            store: StoreId::File.into(),
+        let entry = |name: &str, user: Option<&str>| -> Entry {
+            let entry = serde_json::json!({
+                "name": name,
+                "active": false,
+                "kind": "access-token",
+                "role": null,
+                "user": user,
+                "endpoint": "https://hub.example",
+                "expires_at": null,
+                "masked": null,
+                "store": "file",
+            });
+            serde_json::from_value(entry).unwrap()
         };
         let one = [entry("work\u{7}", Some("al\u{1b}ice"))];
         assert_eq!(

@@ -7,8 +7,8 @@ use hfd_proto::{
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::quoted;
 use super::sync::change_line;
+use super::{note_ending, quoted};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
@@ -23,7 +23,11 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ..State::default()
         },
     };
-    context.output.answer(&state)
+    context.output.answer(&state)?;
+    if state.active.is_some() {
+        note_ending(state.active, state.expires_at, state.renews, context);
+    }
+    Ok(())
 }
 
 /// How things are; `None` when no daemon runs. None is started to tell.
@@ -43,6 +47,8 @@ struct State<'a> {
     store: Option<&'a StoreStatus>,
     lock: Option<&'a Word<LockState>>,
     active: Option<&'a TokenName>,
+    expires_at: Option<i64>,
+    renews: bool,
     tokens: Option<usize>,
     mirrors: &'a [MirrorStatus],
     overrides: &'a [&'static str],
@@ -58,6 +64,8 @@ impl<'a> State<'a> {
             store: Some(&reply.store),
             lock: Some(&reply.lock),
             active: reply.active.as_ref(),
+            expires_at: reply.expires_at,
+            renews: reply.renews,
             tokens: Some(reply.tokens),
             mirrors: &reply.mirrors,
             overrides,
@@ -83,6 +91,12 @@ impl Answer for State<'_> {
         if self.daemon.is_some() {
             let active = self.active.map(|name| quoted(name.as_str()));
             page.field("active", &active.unwrap_or_else(|| "none".to_owned()));
+        }
+        let expires = self
+            .expires_at
+            .and_then(|moment| time::expiry(moment, self.renews, time::now()));
+        if let Some(expires) = expires {
+            page.field("expires", &expires);
         }
         if let Some(tokens) = self.tokens {
             page.field("tokens", &tokens.to_string());
@@ -197,6 +211,8 @@ mod tests {
             },
             lock: LockState::None.into(),
             active: Some(TokenName::parse("work").unwrap()),
+            expires_at: None,
+            renews: false,
             tokens: 2,
             mirrors: vec![MirrorStatus {
                 dir: "/h/hf".into(),

@@ -123,9 +123,8 @@ impl Worker {
     pub(super) async fn switch(&mut self, request: Switch) -> Result<SwitchReply, Error> {
         let home = self.prepare(request.home.as_ref(), None).await?;
         let name = request.name;
-        if !self.index().tokens.contains_key(&name) {
-            return Err(no_such_token(&name));
-        }
+        let record = self.index().tokens.get(&name);
+        let record = record.ok_or_else(|| no_such_token(&name))?.clone();
         let homes: Vec<Home> = match (&home, request.all) {
             (_, true) => self.index().mirrors.keys().cloned().collect(),
             (Some(home), false) => vec![home.clone()],
@@ -145,6 +144,9 @@ impl Worker {
             .collect();
         Ok(SwitchReply {
             name,
+            endpoint: record.endpoint,
+            expires_at: record.expires_at,
+            renews: record.refresh.is_some(),
             mirrors,
             pending,
         })
@@ -206,6 +208,7 @@ impl Worker {
         let record = Record {
             user,
             role: said.role.or(old.role.clone()),
+            expires_at: old.expires_at.or(said.expires_at),
             ..old.clone()
         };
         if record != *old

@@ -15,6 +15,8 @@ const FIRST_WORD: Duration = Duration::from_millis(300);
 pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
     let snapshot = daemon.snapshot();
     let store = default_store(daemon).await;
+    let active = snapshot.active(request.home.as_ref());
+    let record = active.and_then(|name| snapshot.index.tokens.get(name));
     StatusReply {
         daemon: DaemonStatus {
             pid: std::process::id(),
@@ -29,7 +31,9 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
             (false, false) => LockState::None.into(),
         },
         store,
-        active: snapshot.active(request.home.as_ref()).cloned(),
+        active: active.cloned(),
+        expires_at: record.and_then(|record| record.expires_at),
+        renews: record.is_some_and(|record| record.refresh.is_some()),
         tokens: snapshot.index.tokens.len(),
         mirrors: snapshot.mirror_statuses(),
         service: daemon.service.clone(),

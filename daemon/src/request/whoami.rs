@@ -33,12 +33,18 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
         .hub
         .whoami(&endpoint, &value, &request.network)
         .await?;
+    let index = Arc::clone(&daemon.snapshot().index);
+    let record = name.as_ref().and_then(|name| index.tokens.get(name));
     let reply = WhoamiReply {
         user: identity.user,
         orgs: identity.orgs,
         endpoint,
         name,
         role: identity.role,
+        expires_at: record
+            .and_then(|record| record.expires_at)
+            .or(identity.expires_at),
+        renews: record.is_some_and(|record| record.refresh.is_some()),
     };
     daemon.engine.learn(reply.clone());
     Ok(reply)

@@ -138,6 +138,15 @@ pub struct Switch {
 pub struct SwitchReply {
     /// The token that is active now.
     pub name: TokenName,
+    /// Its Hub.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+    /// When it ends, in Unix seconds; null where it does not or that is not known.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+    /// Whether hfd can renew it before that.
+    #[serde(default)]
+    pub renews: bool,
     /// The directories of the mirrors that were switched.
     pub mirrors: Vec<PathBuf>,
     /// Mirrors that were asked for and are not switched yet.

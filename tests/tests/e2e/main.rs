@@ -6,6 +6,7 @@
 mod crash;
 mod daemon;
 mod environment;
+mod expiry;
 mod faults;
 mod harness;
 mod homes;
