@@ -19,7 +19,7 @@ pub(crate) mod token;
 pub(crate) mod watch;
 pub(crate) mod whoami;
 
-use hfd_proto::{Pending, TokenName, escape};
+use hfd_proto::{Endpoint, Pending, TokenName, escape};
 
 use crate::cli::Command;
 use crate::failure::Failure;
@@ -67,6 +67,29 @@ fn note_override(context: &Context) {
     }
 }
 
+/// Tells that tools would send the token that is active now to a Hub which is not its own: the files
+/// that they read say nothing of Hubs.
+fn note_endpoint(name: &TokenName, own: &Endpoint, context: &Context) {
+    // What is wrong with the variable was told before anything was changed, or concerns nobody here.
+    let Ok(named) = context.env.endpoint() else {
+        return;
+    };
+    if let Some(note) = endpoint_note(name, own, named) {
+        context.output.note(&note);
+    }
+}
+
+fn endpoint_note(name: &TokenName, own: &Endpoint, named: Option<Endpoint>) -> Option<String> {
+    if named.unwrap_or_default() == *own {
+        return None;
+    }
+    let name = quoted(name.as_str());
+    Some(match own.is_default() {
+        true => format!("{name} belongs to {own}: unset HF_ENDPOINT for tools"),
+        false => format!("{name} belongs to {own}: set HF_ENDPOINT={own} for tools"),
+    })
+}
+
 /// How long before its end a token that nobody renews is worth a warning, in seconds: over a weekend.
 const SOON: i64 = 3 * 86_400;
 
@@ -104,6 +127,23 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_are_to_be_told_of_another_hub() {
+        let name = TokenName::parse("work").unwrap();
+        let hub = || Endpoint::parse("https://hub.example").unwrap();
+        let note = |own: Endpoint, named| endpoint_note(&name, &own, named);
+        assert_eq!(note(Endpoint::default(), None), None);
+        assert_eq!(note(hub(), Some(hub())), None);
+        assert_eq!(
+            note(hub(), None).unwrap(),
+            "`work` belongs to https://hub.example: set HF_ENDPOINT=https://hub.example for tools"
+        );
+        assert_eq!(
+            note(Endpoint::default(), Some(hub())).unwrap(),
+            "`work` belongs to https://huggingface.co: unset HF_ENDPOINT for tools"
+        );
+    }
 
     #[test]
     fn an_end_is_warned_of_where_something_can_be_done() {

@@ -4,7 +4,7 @@ use clap::Args;
 use hfd_proto::{Entry, Error, Kind, List, Switch, SwitchReply, TokenName, escape};
 use serde::Serialize;
 
-use super::{note_ending, note_override, note_pending, quoted};
+use super::{note_ending, note_endpoint, note_override, note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     context.output.answer(&Switched(&reply))?;
     note_pending(&reply.pending, context);
     note_override(context);
+    note_endpoint(&reply.name, &reply.endpoint, context);
     note_ending(Some(&reply.name), reply.expires_at, reply.renews, context);
     Ok(())
 }
