@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     },
     /// Whoever read stdout has gone (`hfd list | head -1`) and has what it wanted.
     ReaderGone,
+    /// The program that was run has ended with this status; it has said itself what there was to
+    /// say.
+    Ended(u8),
 }
 
 impl From<Error> for Failure {
@@ -29,8 +32,10 @@ impl From<Error> for Failure {
 
 /// Says on stderr what went wrong.
 pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
-    let Failure::Error { error, status } = failure else {
-        return ExitCode::SUCCESS;
+    let (error, status) = match failure {
+        Failure::Error { error, status } => (error, status),
+        Failure::ReaderGone => return ExitCode::SUCCESS,
+        Failure::Ended(status) => return ExitCode::from(*status),
     };
     let text = if json {
         document(error)

@@ -8,6 +8,7 @@ mod cli;
 mod command;
 mod environment;
 mod failure;
+mod live;
 mod network;
 mod output;
 mod prompt;

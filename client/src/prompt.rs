@@ -13,6 +13,9 @@ use crate::terminal::{Key, Keys, Terminal};
 /// Rows of a menu that are shown at once; the rest scrolls.
 const MENU_ROWS: usize = 12;
 
+/// The longest line that is asked for, in bytes: a token's name.
+const MAX_LINE: usize = 255;
+
 /// Whether a person is there to be asked, and may be.
 pub(crate) fn possible(context: &Context) -> bool {
     !context.no_input && io::stdin().is_terminal() && io::stderr().is_terminal()
@@ -35,6 +38,19 @@ pub(crate) fn confirm(question: &str) -> Result<bool, Error> {
         let yes = read_yes(terminal)?;
         writeln!(terminal, "{}", if yes { "yes" } else { "no" })?;
         Ok(yes)
+    })
+}
+
+/// Asks for a line, which is shown as it is typed, below lines that say what about (already escaped).
+pub(crate) fn line(about: &[String], question: &str) -> Result<String, Error> {
+    with_terminal(|terminal| {
+        for line in about {
+            writeln!(terminal, "{line}")?;
+        }
+        write!(terminal, "{question}")?;
+        let answer = read_shown(terminal);
+        writeln!(terminal)?;
+        answer
     })
 }
 
@@ -77,6 +93,29 @@ fn read_hidden(source: &mut impl Read) -> io::Result<Zeroizing<String>> {
     }
     // What is not UTF-8 is no token; the parser of tokens says so.
     Ok(Zeroizing::new(String::from_utf8_lossy(&typed).into_owned()))
+}
+
+fn read_shown(terminal: &mut (impl Read + Write)) -> io::Result<String> {
+    let (mut typed, mut keys) = (Vec::new(), Keys::default());
+    loop {
+        match keys.next(terminal)? {
+            Key::Enter => return Ok(String::from_utf8_lossy(&typed).into_owned()),
+            Key::Interrupt | Key::End | Key::Escape => return Err(interrupted()),
+            Key::Backspace => {
+                // The rest of a character of several bytes shows nothing.
+                let had = !typed.is_empty();
+                while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+                if had {
+                    write!(terminal, "\u{8} \u{8}")?;
+                }
+            }
+            Key::Byte(byte) if byte >= b' ' && typed.len() < MAX_LINE => {
+                typed.push(byte);
+                terminal.write_all(&[byte])?;
+            }
+            _ => {}
+        }
+    }
 }
 
 fn read_yes(source: &mut impl Read) -> io::Result<bool> {
@@ -198,6 +237,16 @@ mod tests {
         let mut input = vec![b'x'; 16 * 1024];
         input.push(b'\r');
         assert_eq!(read_hidden(&mut typed(&input)).unwrap().len(), 16 * 1024);
+    }
+
+    #[test]
+    fn a_shown_answer_can_be_corrected() {
+        let mut terminal = typed("wü\x7f\x7fyes\x07\r".as_bytes());
+        assert_eq!(read_shown(&mut terminal).unwrap(), "yes");
+        let screen = String::from_utf8(terminal.screen).unwrap();
+        assert_eq!(screen, "wü\u{8} \u{8}\u{8} \u{8}yes");
+        assert_eq!(read_shown(&mut typed(b"\x7f\r")).unwrap(), "");
+        assert!(read_shown(&mut typed(b"yes\x03")).is_err());
     }
 
     #[test]

@@ -3,18 +3,29 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The day on which something ends, in the person's time zone, as `hf auth list` shows it.
-/// `expires_at` and `now` are Unix seconds.
-pub(crate) fn expiry(expires_at: i64, now: i64, zone: &TimeZone) -> String {
-    let Ok(moment) = Timestamp::from_second(expires_at) else {
-        return "never".to_owned();
+/// How long until a token ends, or since when it has: `in 3 days`, `in 3 days, renewed before`,
+/// `ended 2 days ago`. Whole units, rounded down: nobody has less time than is said. `None` where the
+/// moment is beyond every calendar.
+pub(crate) fn expiry(expires_at: i64, renews: bool, now: i64) -> Option<String> {
+    Timestamp::from_second(expires_at).ok()?;
+    let left = expires_at.saturating_sub(now);
+    let (count, unit) = match left.unsigned_abs() {
+        0..60 => (0, "minute"),
+        seconds @ 60..3_600 => (seconds / 60, "minute"),
+        // Up to two days in hours: "in 1 day" may be tomorrow morning or the day after.
+        seconds @ 3_600..172_800 => (seconds / 3_600, "hour"),
+        seconds => (seconds / 86_400, "day"),
     };
-    let day = zone.to_datetime(moment).date();
-    if expires_at <= now {
-        format!("{day} (expired)")
-    } else {
-        day.to_string()
-    }
+    let span = match count {
+        0 => format!("less than a {unit}"),
+        1 => format!("1 {unit}"),
+        _ => format!("{count} {unit}s"),
+    };
+    Some(match (left > 0, renews) {
+        (true, true) => format!("in {span}, renewed before"),
+        (true, false) => format!("in {span}"),
+        (false, _) => format!("ended {span} ago"),
+    })
 }
 
 /// A day, in the person's time zone.
@@ -59,14 +70,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_expiry_is_a_day_and_says_when_it_is_past() {
-        let zone = TimeZone::UTC;
-        assert_eq!(expiry(1_798_044_463, 0, &zone), "2026-12-23");
-        assert_eq!(
-            expiry(1_798_044_463, 1_798_044_463, &zone),
-            "2026-12-23 (expired)"
-        );
-        assert_eq!(expiry(i64::MAX, 0, &zone), "never");
+    fn an_end_is_told_in_words() {
+        const NOW: i64 = 1_000_000;
+        for (left, words) in [
+            (i64::from(i32::MAX), "in 24855 days"),
+            (259_200, "in 3 days"),
+            (259_199, "in 2 days"),
+            (172_800, "in 2 days"),
+            (172_799, "in 47 hours"),
+            (3_600, "in 1 hour"),
+            (3_599, "in 59 minutes"),
+            (60, "in 1 minute"),
+            (1, "in less than a minute"),
+            (0, "ended less than a minute ago"),
+            (-119, "ended 1 minute ago"),
+            (-7_200, "ended 2 hours ago"),
+            (-172_800, "ended 2 days ago"),
+        ] {
+            assert_eq!(expiry(NOW + left, false, NOW).as_deref(), Some(words));
+        }
+        let renewed = expiry(NOW + 86_400, true, NOW);
+        assert_eq!(renewed.as_deref(), Some("in 24 hours, renewed before"));
+        let ended = expiry(NOW - 60, true, NOW);
+        assert_eq!(ended.as_deref(), Some("ended 1 minute ago"));
+        assert_eq!(expiry(i64::MAX, false, i64::MIN), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 mod answer;
 mod failure;
 mod oauth;
+mod revoke;
 mod route;
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,7 @@ requests! {
     /// Put refresh tokens back into the files.
     "hand-back" HandBack => HandBackReply;
     /// Remove tokens.
-    "logout" Logout => LogoutReply;
+    "logout" Logout => LogoutReply, patience 45;
     /// Make a token active.
     "switch" Switch => SwitchReply;
     /// Give a token another name.

@@ -98,6 +98,16 @@ impl Place {
         self.state_dir().join("hfdd.log")
     }
 
+    /// Where `hfd exec --live` puts what its programs read, in the order of preference: memory that
+    /// is this person's alone where there is such, else the state directory.
+    pub fn live_dirs(&self) -> Vec<PathBuf> {
+        let usable = self.runtime_dirs.iter().filter(|dir| dir.is_dir());
+        usable
+            .map(|dir| dir.join("hfd/live"))
+            .chain([self.state_dir().join("live")])
+            .collect()
+    }
+
     /// Where a client looks for the socket, in this order; then in [`Place::lock_file`].
     pub fn sockets(&self) -> impl Iterator<Item = PathBuf> + '_ {
         let usual = || {

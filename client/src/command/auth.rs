@@ -171,7 +171,7 @@ fn log_out(name: Option<TokenName>, context: &Context) -> Result<(), Failure> {
         logout::Arguments {
             name,
             all,
-            purge: false,
+            ..logout::Arguments::default()
         },
         context,
     )

@@ -1,7 +1,6 @@
 //! `hfd list`
 
 use hfd_proto::{Entry, List, escape};
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -15,7 +14,6 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     context.output.answer(&Tokens {
         entries: &listed.tokens,
         now: time::now(),
-        zone: TimeZone::system(),
     })
 }
 
@@ -25,8 +23,6 @@ struct Tokens<'a> {
     entries: &'a [Entry],
     #[serde(skip)]
     now: i64,
-    #[serde(skip)]
-    zone: TimeZone,
 }
 
 impl Answer for Tokens<'_> {
@@ -50,7 +46,7 @@ impl Tokens<'_> {
         let known = |text: &Option<String>| text.as_deref().map(escape).unwrap_or_default();
         let expires = entry
             .expires_at
-            .map(|moment| time::expiry(moment, self.now, &self.zone));
+            .and_then(|moment| time::expiry(moment, entry.renews, self.now));
         // The default endpoint is not worth a column.
         let endpoint = Some(entry.endpoint.as_str()).filter(|_| !entry.endpoint.is_default());
         vec![
@@ -68,7 +64,7 @@ impl Tokens<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hfd_proto::Endpoint;
+    use hfd_proto::{Endpoint, TokenName};
 
     use super::*;
     use crate::output::shown;
@@ -92,8 +88,7 @@ mod tests {
     fn tokens(entries: &[Entry]) -> Tokens<'_> {
         Tokens {
             entries,
-            now: 0,
-            zone: TimeZone::UTC,
+            now: 1_000_000,
         }
     }
 
@@ -116,15 +111,28 @@ mod tests {
     #[test]
     fn expiry_and_a_foreign_hub_are_shown_where_there_are_any() {
         let other = Entry {
-            expires_at: Some(1_798_044_463),
+            expires_at: Some(1_259_200),
             endpoint: Endpoint::parse("https://hub.example").unwrap(),
             masked: None,
             ..entry("a")
         };
+        let renews = Entry {
+            renews: true,
+            name: TokenName::parse("b").unwrap(),
+            endpoint: Endpoint::default(),
+            ..other.clone()
+        };
+        let ended = Entry {
+            expires_at: Some(1_000_000 - 86_400 * 2),
+            name: TokenName::parse("c").unwrap(),
+            ..renews.clone()
+        };
         assert_eq!(
-            shown(&tokens(&[other])),
-            "name  store           expires     endpoint\n\
-             a     secret-service  2026-12-23  https://hub.example\n"
+            shown(&tokens(&[other, renews, ended])),
+            "name  store           expires                    endpoint\n\
+             a     secret-service  in 3 days                  https://hub.example\n\
+             b     secret-service  in 3 days, renewed before\n\
+             c     secret-service  ended 2 days ago\n"
         );
     }
 
@@ -133,7 +141,7 @@ mod tests {
         let entries = [entry("a")];
         assert_eq!(
             serde_json::to_string(&tokens(&entries)).unwrap(),
-            r#"[{"name":"a","active":false,"kind":"access-token","role":null,"user":null,"endpoint":"https://huggingface.co","expires_at":null,"masked":"hf_****WXYZ","store":"secret-service"}]"#
+            r#"[{"name":"a","active":false,"kind":"access-token","role":null,"user":null,"endpoint":"https://huggingface.co","expires_at":null,"renews":false,"masked":"hf_****WXYZ","store":"secret-service"}]"#
         );
     }
 

@@ -6,7 +6,7 @@ use hfd_proto::{
 };
 use zeroize::Zeroizing;
 
-use super::{note_override, note_pending, quoted};
+use super::{note_endpoint, note_override, note_pending, quoted};
 use crate::cli::{parse_endpoint, parse_name, store_parser};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -102,6 +102,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     note_pending(&reply.pending, context);
     if reply.active {
         note_override(context);
+        note_endpoint(&reply.name, &reply.endpoint, context);
     }
     Ok(())
 }

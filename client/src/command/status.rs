@@ -1,14 +1,14 @@
 //! `hfd status`
 
 use hfd_proto::{
-    DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status, StatusReply,
-    StoreState, StoreStatus, TokenName, Word, escape,
+    Attention, DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status,
+    StatusReply, StoreState, StoreStatus, TokenName, Word, escape,
 };
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::quoted;
 use super::sync::change_line;
+use super::{note_ending, quoted};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
@@ -23,7 +23,11 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ..State::default()
         },
     };
-    context.output.answer(&state)
+    context.output.answer(&state)?;
+    if state.active.is_some() {
+        note_ending(state.active, state.expires_at, state.renews, context);
+    }
+    Ok(())
 }
 
 /// How things are; `None` when no daemon runs. None is started to tell.
@@ -43,6 +47,8 @@ struct State<'a> {
     store: Option<&'a StoreStatus>,
     lock: Option<&'a Word<LockState>>,
     active: Option<&'a TokenName>,
+    expires_at: Option<i64>,
+    renews: bool,
     tokens: Option<usize>,
     mirrors: &'a [MirrorStatus],
     overrides: &'a [&'static str],
@@ -60,6 +66,8 @@ impl<'a> State<'a> {
             store: Some(&reply.store),
             lock: Some(&reply.lock),
             active: reply.active.as_ref(),
+            expires_at: reply.expires_at,
+            renews: reply.renews,
             tokens: Some(reply.tokens),
             mirrors: &reply.mirrors,
             overrides,
@@ -88,6 +96,12 @@ impl Answer for State<'_> {
             let active = self.active.map(|name| quoted(name.as_str()));
             page.field("active", &active.unwrap_or_else(|| "none".to_owned()));
         }
+        let expires = self
+            .expires_at
+            .and_then(|moment| time::expiry(moment, self.renews, time::now()));
+        if let Some(expires) = expires {
+            page.field("expires", &expires);
+        }
         if let Some(tokens) = self.tokens {
             page.field("tokens", &tokens.to_string());
         }
@@ -98,7 +112,7 @@ impl Answer for State<'_> {
             }
         }
         for attention in self.attention {
-            page.field("attention", &page.warn(&attention_line(attention, now)));
+            page.field("attention", &page.warn(&attention_line(attention)));
         }
         if let Some(count @ 1..) = self.unsettled {
             let text = format!("{count} changes may still take effect in the store");
@@ -143,14 +157,14 @@ pub(super) fn run_by(service: Option<&str>) -> String {
 }
 
 /// A token that a person should look after.
-fn attention_line(attention: &Attention, now: i64) -> String {
-    let name = quoted(attention.name.as_str());
-    let when = attention.expires_at.map(|at| time::when(at, now));
-    let (what, when) = (escape(&attention.what), when.unwrap_or_default());
-    let detail = escape(&attention.detail);
-    match attention.what.as_str() {
-        "ends-soon" | "ended" => format!("{name} {when}: {detail}"),
-        _ => format!("{name}, {what}: {detail}"),
+fn attention_line(attention: &Attention) -> String {
+    let (name, detail) = (quoted(attention.name.as_str()), escape(&attention.detail));
+    let ends = attention.expires_at;
+    let ends = ends.and_then(|end| time::expiry(end, false, time::now()));
+    match (attention.what.as_str(), ends) {
+        ("ends-soon", Some(when)) => format!("{name} ends {when}: {detail}"),
+        ("ended", Some(when)) => format!("{name} {when}: {detail}"),
+        _ => format!("{name}: {detail}"),
     }
 }
 
@@ -221,6 +235,8 @@ mod tests {
             },
             lock: LockState::None.into(),
             active: Some(TokenName::parse("work").unwrap()),
+            expires_at: None,
+            renews: false,
             tokens: 2,
             mirrors: vec![MirrorStatus {
                 dir: "/h/hf".into(),

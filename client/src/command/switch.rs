@@ -4,7 +4,7 @@ use clap::Args;
 use hfd_proto::{Entry, Error, Kind, List, Switch, SwitchReply, TokenName, escape};
 use serde::Serialize;
 
-use super::{note_override, note_pending, quoted};
+use super::{note_ending, note_endpoint, note_override, note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -38,6 +38,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     context.output.answer(&Switched(&reply))?;
     note_pending(&reply.pending, context);
     note_override(context);
+    note_endpoint(&reply.name, &reply.endpoint, context);
+    note_ending(Some(&reply.name), reply.expires_at, reply.renews, context);
     Ok(())
 }
 
@@ -87,6 +89,8 @@ impl Answer for Switched<'_> {
 
 #[cfg(test)]
 mod tests {
+    use hfd_proto::Endpoint;
+
     use super::*;
     use crate::output::shown;
 
@@ -94,6 +98,9 @@ mod tests {
     fn a_switch_names_the_directories_where_there_are_several() {
         let reply = |mirrors: &[&str]| SwitchReply {
             name: TokenName::parse("work").unwrap(),
+            endpoint: Endpoint::default(),
+            expires_at: None,
+            renews: false,
             mirrors: mirrors.iter().map(Into::into).collect(),
             pending: Vec::new(),
         };

@@ -2,12 +2,14 @@
 
 use clap::Args;
 use hfd_proto::{TokenName, Whoami, WhoamiReply, escape};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::note_ending;
 use crate::cli::parse_name;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::{Context, network, session};
+use crate::{Context, network, session, time};
 
 #[derive(Debug, Default, Args)]
 pub(crate) struct Arguments {
@@ -18,7 +20,9 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let reply = ask(arguments.name, context)?;
-    context.output.answer(&Person(&reply))
+    context.output.answer(&Person(&reply))?;
+    note_ending(reply.name.as_ref(), reply.expires_at, reply.renews, context);
+    Ok(())
 }
 
 /// Asks the Hub, through the daemon.
@@ -69,6 +73,12 @@ impl Answer for Person<'_> {
         if let Some(role) = &reply.role {
             page.field("role", &escape(role));
         }
+        if let Some(moment) = reply.expires_at
+            && let Some(expires) = time::expiry(moment, reply.renews, time::now())
+        {
+            let minute = time::minute(moment, &TimeZone::system());
+            page.field("expires", &format!("{expires} ({minute})"));
+        }
         if !reply.endpoint.is_default() {
             page.field("endpoint", reply.endpoint.as_str());
         }
@@ -90,6 +100,8 @@ mod tests {
             endpoint: Endpoint::default(),
             name: Some(TokenName::parse("work").unwrap()),
             role: None,
+            expires_at: None,
+            renews: false,
         };
         assert_eq!(
             shown(&Person(&reply)),

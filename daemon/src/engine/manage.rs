@@ -83,8 +83,8 @@ impl Worker {
         }
         self.change(vec![Change::Lock { locked }])?;
         self.parts.values.lock(locked);
-        self.publish();
         self.event(if locked { "locked" } else { "unlocked" }, None, None);
+        self.publish();
         let mut pending = Vec::new();
         for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
             self.sync_mirror(&home, Occasion::Asked).await;
@@ -109,7 +109,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn status_of(&self, home: &Home) -> Result<MirrorStatus, Error> {
+    pub(super) fn status_of(&mut self, home: &Home) -> Result<MirrorStatus, Error> {
         self.publish();
         let snapshot = self.parts.publish.borrow();
         let status = snapshot.mirror_status(home);

@@ -153,6 +153,7 @@ impl Engine {
             noticed: Arc::clone(&noticed),
             deadline: Instant::now(),
             held: BTreeMap::new(),
+            happened: Vec::new(),
         };
         // Its timers are the caller's runtime's, which goes on turning on its own thread.
         let runtime = Handle::current();
@@ -281,6 +282,8 @@ struct Worker {
     deadline: Instant,
     /// Mirrors whose lock is held while a token that they show is renewed.
     held: BTreeMap<Home, Guard>,
+    /// What has happened since the state was last published.
+    happened: Vec<Event>,
 }
 
 impl Worker {
@@ -418,7 +421,7 @@ impl Worker {
     }
 
     /// Answers after the new state can be read.
-    fn reply<T>(&self, answer: Answer<T>, outcome: Result<T, Error>) {
+    fn reply<T>(&mut self, answer: Answer<T>, outcome: Result<T, Error>) {
         self.publish();
         // A receiver that is gone has lost its connection; the change stands all the same.
         drop(answer.send(outcome));
@@ -445,7 +448,9 @@ impl Worker {
         self.publish();
     }
 
-    fn publish(&self) {
+    /// Lets the new state be read, and then tells what has led to it: who hears of a change and asks
+    /// learns what came of it.
+    fn publish(&mut self) {
         self.parts.values.keep(self.index());
         let snapshot = Snapshot {
             index: Arc::clone(&self.parts.journal.index),
@@ -453,14 +458,18 @@ impl Worker {
             unsettled: self.parts.journal.unsettled.len(),
         };
         self.parts.publish.send_replace(Arc::new(snapshot));
+        for event in self.happened.drain(..) {
+            // Without a watcher nobody receives it.
+            drop(self.parts.events.send(event));
+        }
     }
 
-    fn event(&self, event: &str, name: Option<&TokenName>, home: Option<&Home>) {
+    fn event(&mut self, event: &str, name: Option<&TokenName>, home: Option<&Home>) {
         self.tell(event, name, home, None);
     }
 
     fn tell(
-        &self,
+        &mut self,
         event: &str,
         name: Option<&TokenName>,
         home: Option<&Home>,
@@ -469,13 +478,12 @@ impl Worker {
         let dir = home
             .and_then(|home| home.token_path.parent())
             .map(ToOwned::to_owned);
-        // Without a watcher nobody receives it.
-        drop(self.parts.events.send(Event {
+        self.happened.push(Event {
             event: event.to_owned(),
             name: name.cloned(),
             dir,
             why: why.map(str::to_owned),
-        }));
+        });
     }
 
     /// The caller's home as a mirror. The first home of all becomes one in mode `files`, a later

@@ -147,9 +147,8 @@ impl Worker {
     pub(super) async fn switch(&mut self, request: Switch) -> Result<SwitchReply, Error> {
         let home = self.prepare(request.home.as_ref(), None).await?;
         let name = request.name;
-        if !self.index().tokens.contains_key(&name) {
-            return Err(no_such_token(&name));
-        }
+        let record = self.index().tokens.get(&name);
+        let record = record.ok_or_else(|| no_such_token(&name))?.clone();
         let homes: Vec<Home> = match (&home, request.all) {
             (_, true) => self.index().mirrors.keys().cloned().collect(),
             (Some(home), false) => vec![home.clone()],
@@ -169,6 +168,9 @@ impl Worker {
             .collect();
         Ok(SwitchReply {
             name,
+            endpoint: record.endpoint,
+            expires_at: record.expires_at,
+            renews: record.refresh.is_some(),
             mirrors,
             pending,
         })
@@ -264,6 +266,7 @@ impl Worker {
             user,
             role: said.role.or(old.role.clone()),
             rejected: None,
+            expires_at: old.expires_at.or(said.expires_at),
             ..old.clone()
         };
         if record != *old
@@ -296,8 +299,15 @@ impl Worker {
         };
         tracing::info!("another program changed a token in the keychain");
         let name = name.clone();
-        match self.change(vec![Change::Put { name, record }]) {
-            Ok(()) => self.sync_mirrors().await,
+        let put = Change::Put {
+            name: name.clone(),
+            record,
+        };
+        match self.change(vec![put]) {
+            Ok(()) => {
+                self.event("updated", Some(&name), None);
+                self.sync_mirrors().await;
+            }
             Err(error) => tracing::warn!(%error, "cannot write the journal"),
         }
     }

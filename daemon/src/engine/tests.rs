@@ -345,10 +345,9 @@ async fn a_logout_of_which_half_was_done_is_completed() {
     // Three copies are kept, one of the tokens is removed, the next is refused.
     bench.knobs.fail_after(4);
     let all = Logout {
-        name: None,
         all: true,
-        purge: false,
         home: bench.home(),
+        ..Logout::default()
     };
     let error = bench.engine.logout(all).await.unwrap_err();
     assert_eq!(error.kind, Kind::TimedOut, "it was begun: {error}");
@@ -447,10 +446,8 @@ async fn logout_and_rename_reach_keychain_and_files() {
         Kind::Refused
     );
     let logout = Logout {
-        name: None,
-        all: false,
-        purge: false,
         home: bench.home(),
+        ..Logout::default()
     };
     let reply = bench.engine.logout(logout).await.unwrap();
     assert_eq!((reply.removed, reply.was_active), (vec![name("fun")], true));
@@ -458,9 +455,8 @@ async fn logout_and_rename_reach_keychain_and_files() {
     assert_eq!(bench.read("token"), "(none)");
     let logout = Logout {
         name: Some(name("nobody")),
-        all: false,
-        purge: false,
         home: bench.home(),
+        ..Logout::default()
     };
     assert_eq!(
         bench.engine.logout(logout).await.unwrap_err().kind,
@@ -537,9 +533,9 @@ impl Bench {
     async fn logout(&self, name_: &str, purge: bool) {
         let logout = Logout {
             name: Some(name(name_)),
-            all: false,
             purge,
             home: self.home(),
+            ..Logout::default()
         };
         self.engine.logout(logout).await.unwrap();
     }

@@ -18,18 +18,35 @@ pub(super) async fn identity(
     endpoint: &Endpoint,
     token: &Secret,
 ) -> Result<Identity, Refusal> {
+    let body = expect(
+        StatusCode::OK,
+        response,
+        endpoint,
+        std::slice::from_ref(token),
+    )
+    .await?;
+    parse(&body, token).ok_or_else(|| no_hub(endpoint).into())
+}
+
+/// The body of an answer with this status; any other is an error, which shows none of `secrets`.
+pub(super) async fn expect(
+    expected: StatusCode,
+    response: Response,
+    endpoint: &Endpoint,
+    secrets: &[Secret],
+) -> Result<Vec<u8>, Refusal> {
     let status = response.status();
     let url = response.url().clone();
     let headers = response.headers().clone();
     if status.is_redirection() {
-        return Err(redirected(endpoint, token, &url, &headers).into());
+        return Err(redirected(endpoint, secrets, &url, &headers).into());
     }
     let body = read(response, endpoint).await?;
-    if status == StatusCode::OK {
-        return parse(&body, token).ok_or_else(|| no_hub(endpoint).into());
+    if status == expected {
+        return Ok(body);
     }
     Err(Refusal {
-        error: refusal(status, endpoint, Some(token), &headers, &body),
+        error: refusal(status, endpoint, secrets, &headers, &body),
         unknown: status == StatusCode::UNAUTHORIZED,
     })
 }
@@ -59,12 +76,12 @@ pub(super) async fn read(mut response: Response, endpoint: &Endpoint) -> Result<
     }
 }
 
-fn redirected(endpoint: &Endpoint, token: &Secret, url: &Url, headers: &HeaderMap) -> Error {
+fn redirected(endpoint: &Endpoint, secrets: &[Secret], url: &Url, headers: &HeaderMap) -> Error {
     let target = headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok())
         .and_then(|location| url.join(location).ok());
-    let origin = target.map(|target| quote_of(&target.origin().ascii_serialization(), Some(token)));
+    let origin = target.map(|target| quote_of(&target.origin().ascii_serialization(), secrets));
     match origin {
         Some(origin) if origin != endpoint.as_str() => Error::new(
             Kind::Refused,
@@ -84,11 +101,11 @@ fn redirected(endpoint: &Endpoint, token: &Secret, url: &Url, headers: &HeaderMa
 pub(super) fn refusal(
     status: StatusCode,
     endpoint: &Endpoint,
-    secret: Option<&Secret>,
+    secrets: &[Secret],
     headers: &HeaderMap,
     body: &[u8],
 ) -> Error {
-    let said = said(headers, body, secret);
+    let said = said(headers, body, secrets);
     let said = said.map_or(String::new(), |said| format!(": {said}"));
     let refused = |message: String| Error::new(Kind::Refused, message);
     match status {
@@ -103,7 +120,7 @@ pub(super) fn refusal(
         StatusCode::TOO_MANY_REQUESTS => refused(format!(
             "the Hub at {endpoint} was asked too often (429), and limits this request strictly"
         ))
-        .hint(retry(headers, secret)),
+        .hint(retry(headers, secrets)),
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => no_hub(endpoint),
         status if status.is_server_error() => Error::new(
             Kind::HubUnreachable,
@@ -112,7 +129,7 @@ pub(super) fn refusal(
                 status.as_u16()
             ),
         )
-        .hint(retry(headers, secret)),
+        .hint(retry(headers, secrets)),
         status if status.is_client_error() => refused(format!(
             "the Hub at {endpoint} refuses the request ({}){said}",
             status.as_u16()
@@ -123,7 +140,7 @@ pub(super) fn refusal(
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 section 10.2.3).
-fn retry(headers: &HeaderMap, secret: Option<&Secret>) -> String {
+fn retry(headers: &HeaderMap, secrets: &[Secret]) -> String {
     let after = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok());
@@ -132,13 +149,13 @@ fn retry(headers: &HeaderMap, secret: Option<&Secret>) -> String {
         Some(after) => match after.trim().parse::<u64>() {
             Ok(1) => "repeat it in a second".to_owned(),
             Ok(seconds) => format!("repeat it in {seconds} seconds"),
-            Err(_) => format!("repeat it after {}", quote_of(after, secret)),
+            Err(_) => format!("repeat it after {}", quote_of(after, secrets)),
         },
     }
 }
 
 /// The Hub's own explanation: `{"error":…}`, or the header `X-Error-Message`.
-fn said(headers: &HeaderMap, body: &[u8], secret: Option<&Secret>) -> Option<String> {
+fn said(headers: &HeaderMap, body: &[u8], secrets: &[Secret]) -> Option<String> {
     let json: Option<Value> = serde_json::from_slice(body).ok();
     let error = json
         .as_ref()
@@ -147,16 +164,20 @@ fn said(headers: &HeaderMap, body: &[u8], secret: Option<&Secret>) -> Option<Str
     let text = error
         .or_else(header)
         .filter(|text| !text.trim().is_empty())?;
-    Some(quote_of(text, secret))
+    Some(quote_of(text, secrets))
 }
 
-/// Text of the Hub for an error. The secret that was sent is taken out by value first, in any case
-/// (a host name is lowered), since it need not look like one.
-pub(super) fn quote_of(text: &str, secret: Option<&Secret>) -> String {
-    let Some(token) = secret else {
-        return quote(text);
-    };
-    let wanted = Zeroizing::new(token.expose().to_ascii_lowercase());
+/// Text of the Hub for an error. The secrets are taken out by value first, in any case (a host name
+/// is lowered), since they need not look like any.
+pub(super) fn quote_of(text: &str, secrets: &[Secret]) -> String {
+    let without = secrets
+        .iter()
+        .fold(text.to_owned(), |text, secret| without(&text, secret));
+    quote(&without)
+}
+
+fn without(text: &str, secret: &Secret) -> String {
+    let wanted = Zeroizing::new(secret.expose().to_ascii_lowercase());
     let lowered = Zeroizing::new(text.to_ascii_lowercase());
     let mut out = String::with_capacity(text.len());
     let mut end = 0;
@@ -166,7 +187,7 @@ pub(super) fn quote_of(text: &str, secret: Option<&Secret>) -> String {
         end = start + wanted.len();
     }
     out.push_str(&text[end..]);
-    quote(&out)
+    out
 }
 
 pub(super) fn no_hub(endpoint: &Endpoint) -> Error {

@@ -1,6 +1,7 @@
 //! Browser logins and their renewal: RFC 8628 and the refresh of RFC 6749, as huggingface_hub 2.4.0
 //! speaks them (`utils/_oauth_device.py`).
 
+use std::slice;
 use std::time::Duration;
 
 use hfd_proto::{Endpoint, Error, Kind, Secret};
@@ -126,7 +127,7 @@ impl Hub {
         let headers = response.headers().clone();
         let body = Zeroizing::new(read(response, endpoint).await?);
         if !status.is_success() {
-            return Err(refused(status, endpoint, None, &headers, &body));
+            return Err(refused(status, endpoint, &[], &headers, &body));
         }
         let begun: Begun = serde_json::from_slice(&body).map_err(|_| no_hub(endpoint))?;
         let complete_url = match begun.verification_uri_complete.is_empty() {
@@ -244,7 +245,7 @@ impl Hub {
                 Err(NotRenewed::Later(error, Some(Duration::from_secs(3600))))
             }
             _ => Err(NotRenewed::Later(
-                refused(status, endpoint, Some(refresh), &headers, &body),
+                refused(status, endpoint, slice::from_ref(refresh), &headers, &body),
                 retry_after(&headers),
             )),
         }
@@ -296,13 +297,13 @@ fn described(error: &str, answer: &Answer, secret: &Secret) -> String {
         Some(description) => format!("{error} - {description}"),
         None => error.to_owned(),
     };
-    quote_of(&text, Some(secret))
+    quote_of(&text, slice::from_ref(secret))
 }
 
 fn refused(
     status: StatusCode,
     endpoint: &Endpoint,
-    secret: Option<&Secret>,
+    secrets: &[Secret],
     headers: &HeaderMap,
     body: &[u8],
 ) -> Error {
@@ -312,7 +313,7 @@ fn refused(
             format!("the Hub at {endpoint} knows no browser login"),
         )
         .hint("log in with a token: hfd login --with-token"),
-        _ => refusal(status, endpoint, secret, headers, body),
+        _ => refusal(status, endpoint, secrets, headers, body),
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) async fn answer(daemon: &Daemon, request: List) -> Result<Listed, Err
             user: record.user.clone(),
             endpoint: record.endpoint.clone(),
             expires_at: record.expires_at,
+            renews: record.refresh.is_some(),
             masked,
             store: record.store.into(),
         });

@@ -3,6 +3,7 @@
 mod leave;
 mod list;
 mod login;
+mod logout;
 mod refresh;
 mod status;
 mod token;
@@ -50,7 +51,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request)), out),
         Message::Refresh(request) => reply(refresh::answer(daemon, request).await, out),
         Message::HandBack(_) => reply(daemon.engine.withhold(false).await, out),
-        Message::Logout(request) => reply(daemon.engine.logout(request).await, out),
+        Message::Logout(request) => reply(logout::answer(daemon, request).await, out),
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),
         Message::Restore(request) => reply(daemon.engine.restore(request).await, out),

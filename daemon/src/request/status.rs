@@ -22,6 +22,8 @@ const SOON: i64 = 3 * 24 * 3600;
 pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
     let snapshot = daemon.snapshot();
     let store = default_store(daemon).await;
+    let active = snapshot.active(request.home.as_ref());
+    let record = active.and_then(|name| snapshot.index.tokens.get(name));
     StatusReply {
         daemon: DaemonStatus {
             pid: std::process::id(),
@@ -36,7 +38,9 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
             (false, false) => LockState::None.into(),
         },
         store,
-        active: snapshot.active(request.home.as_ref()).cloned(),
+        active: active.cloned(),
+        expires_at: record.and_then(|record| record.expires_at),
+        renews: record.is_some_and(|record| record.refresh.is_some()),
         tokens: snapshot.index.tokens.len(),
         mirrors: snapshot.mirror_statuses(),
         service: daemon.service.clone(),

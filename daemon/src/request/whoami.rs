@@ -37,12 +37,18 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
         name: name.as_ref(),
     };
     let identity = asked.whose(value).await?;
+    let index = Arc::clone(&daemon.snapshot().index);
+    let record = name.as_ref().and_then(|name| index.tokens.get(name));
     let reply = WhoamiReply {
         user: identity.user,
         orgs: identity.orgs,
         endpoint,
         name,
         role: identity.role,
+        expires_at: record
+            .and_then(|record| record.expires_at)
+            .or(identity.expires_at),
+        renews: record.is_some_and(|record| record.refresh.is_some()),
     };
     daemon.engine.learn(reply.clone());
     Ok(reply)

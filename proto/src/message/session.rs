@@ -88,13 +88,24 @@ pub struct Logout {
     /// Keep nothing for `restore`, also nothing of what was kept of these names before.
     #[serde(skip_serializing_if = "is_false")]
     pub purge: bool,
+    /// First have the token's own Hub revoke it everywhere, which cannot be undone; then it is
+    /// removed as by `purge`. Not with `all`: each is revoked or not.
+    #[serde(skip_serializing_if = "is_false")]
+    pub revoke: bool,
     /// The caller's Hugging Face home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// How the caller reaches the Hub, for `revoke`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub network: Network,
 }
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn is_default(network: &Network) -> bool {
+    *network == Network::default()
 }
 
 /// What a logout removed.
@@ -127,6 +138,15 @@ pub struct Switch {
 pub struct SwitchReply {
     /// The token that is active now.
     pub name: TokenName,
+    /// Its Hub.
+    #[serde(default)]
+    pub endpoint: Endpoint,
+    /// When it ends, in Unix seconds; null where it does not or that is not known.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+    /// Whether hfd can renew it before that.
+    #[serde(default)]
+    pub renews: bool,
     /// The directories of the mirrors that were switched.
     pub mirrors: Vec<PathBuf>,
     /// Mirrors that were asked for and are not switched yet.

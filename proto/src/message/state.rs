@@ -64,6 +64,12 @@ pub struct StatusReply {
     pub lock: Word<LockState>,
     /// The active token of the caller's home.
     pub active: Option<TokenName>,
+    /// When that ends, in Unix seconds; null where it does not or that is not known.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+    /// Whether hfd can renew it before that.
+    #[serde(default)]
+    pub renews: bool,
     /// How many tokens there are.
     pub tokens: usize,
     /// The mirrors.

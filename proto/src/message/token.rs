@@ -70,6 +70,9 @@ pub struct Entry {
     pub endpoint: Endpoint,
     /// When it ends, in Unix seconds.
     pub expires_at: Option<i64>,
+    /// Whether hfd can renew it before that.
+    #[serde(default)]
+    pub renews: bool,
     /// First three, `****`, last four characters; null while locked or shorter than 12.
     pub masked: Option<String>,
     /// Where it rests.
@@ -119,4 +122,10 @@ pub struct WhoamiReply {
     pub name: Option<TokenName>,
     /// The role of the token, if the Hub says.
     pub role: Option<String>,
+    /// When it ends, in Unix seconds; null where it does not or that is not known.
+    #[serde(default)]
+    pub expires_at: Option<i64>,
+    /// Whether hfd can renew it before that.
+    #[serde(default)]
+    pub renews: bool,
 }

@@ -1,6 +1,6 @@
 //! What the environment of one command does to it, and what the clock does.
 
-use hfd_e2e::hub::Hub;
+use hfd_e2e::hub::{Account, Hub};
 use hfd_e2e::{Sandbox, fault};
 
 #[test]
@@ -85,4 +85,44 @@ fn the_clock_set_back() {
     let ended = daemon.terminate();
     assert_eq!(ended.status, 0, "{ended}");
     sandbox.hfd(["token", "work"]).ok().prints(&work);
+}
+
+#[test]
+fn a_token_of_another_hub() {
+    let sandbox = Sandbox::new();
+    let home = sandbox.logged_in("home");
+    let elsewhere = Hub::start().unwrap();
+    let away = sandbox.unknown_token("away");
+    elsewhere.add(&away.value, Account::new("away", "alice"));
+    let set = format!(
+        "`away` belongs to {0}: set HF_ENDPOINT={0}",
+        elsewhere.endpoint()
+    );
+    sandbox
+        .hfd(["login", "--with-token", "--endpoint", &elsewhere.endpoint()])
+        .stdin(&away)
+        .ok()
+        .notes(&set);
+    let switched = sandbox.hfd(["switch", "home"]).ok();
+    assert_eq!(switched.stderr, "");
+    sandbox.hfd(["switch", "away"]).ok().notes(&set);
+    sandbox
+        .hfd(["switch", "away", "--json"])
+        .env("HF_ENDPOINT", elsewhere.endpoint())
+        .ok();
+    sandbox.hfd(["list"]).ok().shows(&elsewhere.endpoint());
+    // Whoever is run with it finds its Hub, and only with that.
+    let look = "echo \"$HF_ENDPOINT $HF_TOKEN$(cat $HF_TOKEN_PATH)\"";
+    for args in [&["exec"][..], &["exec", "--live"]] {
+        let exec = |name| [args, &["--as", name, "--", "sh", "-c", look]].concat();
+        let outcome = sandbox
+            .hfd(exec("away"))
+            .unset("HF_ENDPOINT")
+            .stdin("")
+            .ok();
+        outcome.prints(format!("{} {}", elsewhere.endpoint(), away.value));
+        sandbox.hfd(exec("away")).exits(14);
+    }
+    assert!(!sandbox.hub().bearers().contains(&away.value));
+    assert!(!elsewhere.bearers().contains(&home.value));
 }

@@ -49,7 +49,7 @@ impl Server {
         Self { port, seen, task }
     }
 
-    /// The heads of the requests so far, or an empty text for a connection without one.
+    /// The requests so far, or an empty text for a connection without one.
     pub(super) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
@@ -63,13 +63,13 @@ async fn play(stream: TcpStream, role: Role, log: Log) {
         Role::Https(acceptor, answer) => serve_tls(stream, &acceptor, &answer, &log).await,
         Role::Silent => {
             let mut stream = stream;
-            let request = head(&mut stream).await;
+            let request = request(&mut stream).await;
             log.lock().unwrap().push(request);
             std::future::pending().await
         }
         Role::Proxy(answer, hub) => {
             let mut stream = stream;
-            let request = head(&mut stream).await;
+            let request = request(&mut stream).await;
             log.lock().unwrap().push(request);
             let _ = stream.write_all(answer.as_bytes()).await;
             if let Some((acceptor, answer)) = hub {
@@ -88,7 +88,7 @@ async fn serve_tls(stream: TcpStream, acceptor: &TlsAcceptor, answer: &str, log:
 
 async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str, log: &Log) {
     loop {
-        let request = head(&mut stream).await;
+        let request = request(&mut stream).await;
         if request.is_empty() {
             return;
         }
@@ -101,16 +101,24 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &str, lo
     }
 }
 
-/// Reads to the empty line, one byte at a time so that a TLS handshake behind it stays.
-async fn head(stream: &mut (impl AsyncRead + Unpin)) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
+/// Reads to the empty line, one byte at a time so that a TLS handshake behind it stays, and as much
+/// more as the head says.
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
+            Ok(byte) => request.push(byte),
             Err(_) => return String::new(),
         }
     }
-    String::from_utf8(head).unwrap()
+    let mut request = String::from_utf8(request).unwrap();
+    let length = request
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    stream.read_exact(&mut body).await.unwrap();
+    request.push_str(&String::from_utf8(body).unwrap());
+    request
 }
 
 /// An HTTP answer; `headers` are whole lines.

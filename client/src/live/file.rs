@@ -1,0 +1,196 @@
+//! The file that a program reads its token from.
+//!
+//! `live/PID-RANDOM/token` below the runtime directory. Each directory is locked (flock(2)) by the
+//! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
+//! process id belongs to somebody else by now, or to another container.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use hfd_proto::{Error, Kind, Place, Secret, private_dir};
+
+/// A directory of its own with a token in it, removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct LiveFile {
+    directory: PathBuf,
+    /// Locked for as long as the directory is used.
+    _claim: File,
+    held: Option<Secret>,
+}
+
+impl LiveFile {
+    /// Makes the directory, still empty, in the first place that is ours alone.
+    pub(super) fn new(place: &Place) -> Result<Self, Error> {
+        let mut refusal = Error::new(Kind::Other, "there is no directory for a live token");
+        for live in place.live_dirs() {
+            match Self::within(&live) {
+                Ok(file) => return Ok(file),
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    fn within(live: &Path) -> Result<Self, Error> {
+        if let Some(parent) = live.parent() {
+            private_dir(parent)?;
+        }
+        // Held while one is made or removed: a new directory is not locked at once.
+        let turn = private_dir(live)?;
+        let made = turn.lock().and_then(|()| {
+            remove_leftovers(live)?;
+            Self::make(live)
+        });
+        made.map_err(|error| {
+            let live = live.display();
+            Error::new(Kind::Other, format!("cannot use {live}: {error}"))
+        })
+    }
+
+    fn make(live: &Path) -> io::Result<Self> {
+        // Only so that no two meet: nobody else can enter what lies above.
+        let random = RandomState::new().build_hasher().finish();
+        let directory = live.join(format!("{}-{random:016x}", std::process::id()));
+        DirBuilder::new().mode(0o700).create(&directory)?;
+        let claim = File::open(&directory)?;
+        claim.lock()?;
+        Ok(Self {
+            directory,
+            _claim: claim,
+            held: None,
+        })
+    }
+
+    /// The path of the file.
+    pub(super) fn path(&self) -> PathBuf {
+        self.directory.join("token")
+    }
+
+    /// Has the file hold this value, or be absent. A reader sees the one before or this one.
+    pub(super) fn hold(&mut self, value: Option<&Secret>) -> io::Result<()> {
+        if self.held.as_ref() == value {
+            return Ok(());
+        }
+        match value {
+            Some(value) => self.replace(value)?,
+            None => match fs::remove_file(self.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
+        }
+        self.held = value.cloned();
+        Ok(())
+    }
+
+    fn replace(&self, value: &Secret) -> io::Result<()> {
+        let new = self.directory.join("token.new");
+        let written = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)
+            .and_then(|mut file| file.write_all(value.expose().as_bytes()));
+        // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
+        written.and_then(|()| fs::rename(&new, self.path()))
+    }
+}
+
+impl Drop for LiveFile {
+    fn drop(&mut self) {
+        // What cannot be removed now is a leftover, and removed by the next.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Removes the directories that no living process holds.
+fn remove_leftovers(live: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(live)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let claim = match File::open(entry.path()) {
+            Ok(claim) => claim,
+            // It has just ended by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        if claim.try_lock().is_ok() {
+            match fs::remove_dir_all(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::parse(text).unwrap()
+    }
+
+    fn mode(path: &Path) -> u32 {
+        path.metadata().unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn it_is_private_and_follows_the_value() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        let path = file.path();
+        assert!(!path.exists());
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hf_first");
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        let open = File::open(&path).unwrap();
+        file.hold(Some(&secret("hf_second"))).unwrap();
+        assert_eq!(io::read_to_string(open).unwrap(), "hf_first", "not torn");
+        file.hold(None).unwrap();
+        file.hold(None).unwrap();
+        assert!(!path.exists());
+        file.hold(Some(&secret("hf_second"))).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hf_second");
+        drop(file);
+        assert!(!path.parent().unwrap().exists());
+    }
+
+    #[test]
+    fn leftovers_go_and_living_ones_stay() {
+        let temp = tempfile::tempdir().unwrap();
+        let live = temp.path().join("hfd/live");
+        let living = LiveFile::within(&live).unwrap();
+        // Our own process id says nothing: nobody holds this one.
+        let leftover = live.join(format!("{}-0", std::process::id()));
+        fs::create_dir(&leftover).unwrap();
+        fs::write(leftover.join("token"), "hf_left").unwrap();
+        let other = LiveFile::within(&live).unwrap();
+        assert!(!leftover.exists());
+        assert!(living.directory.exists() && other.directory.exists());
+    }
+
+    #[test]
+    fn a_directory_that_others_can_enter_is_passed_over() {
+        let temp = tempfile::tempdir().unwrap();
+        let (run, state) = (temp.path().join("run"), temp.path().join("state"));
+        fs::create_dir_all(run.join("hfd")).unwrap();
+        fs::set_permissions(run.join("hfd"), fs::Permissions::from_mode(0o755)).unwrap();
+        let place = Place::new(|name| match name {
+            "XDG_RUNTIME_DIR" => Some(run.clone().into()),
+            "XDG_STATE_HOME" => Some(state.clone().into()),
+            _ => None,
+        });
+        let file = LiveFile::new(&place.unwrap()).unwrap();
+        assert!(!file.path().starts_with(&run), "{:?}", file.path());
+    }
+}
