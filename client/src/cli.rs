@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hfd_proto::{Endpoint, InvalidEndpoint, InvalidName, StoreId, TokenName};
 
 use crate::command::{
-    auth, completions, exec, login, logout, man, mirror, rename, restore, service, switch, token,
-    whoami,
+    auth, completions, exec, login, logout, man, mirror, refresh, rename, restore, service, switch,
+    token, whoami,
 };
 
 /// Hugging Face tokens in the keychain, one login for every tool.
@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Whoami(whoami::Arguments),
     /// Run a program with a token in HF_TOKEN
     Exec(exec::Arguments),
+    /// Renew a token now
+    Refresh(refresh::Arguments),
     /// Bring back what was logged out or replaced in the last 30 days
     Restore(restore::Arguments),
     /// The directories that hfd keeps in step with the keychain

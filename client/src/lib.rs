@@ -4,6 +4,7 @@
 //! It touches no keychain and no network. It reads what the daemon cannot know, the caller's
 //! environment and terminal, starts the daemon where none answers (`session`), and prints.
 
+mod browser;
 mod cli;
 mod command;
 mod environment;

@@ -2,7 +2,8 @@
 
 use clap::Args;
 use hfd_proto::{
-    Endpoint, Error, Kind, Login, LoginReply, Network, Secret, StoreId, TokenName, escape,
+    BeginLogin, Endpoint, Error, Kind, Login, LoginReply, Network, Secret, StoreId, TokenName,
+    escape,
 };
 use zeroize::Zeroizing;
 
@@ -10,12 +11,14 @@ use super::{note_endpoint, note_override, note_pending, quoted};
 use crate::cli::{parse_endpoint, parse_name, store_parser};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::{Context, network, prompt, session, stdin};
+use crate::{Context, browser, network, prompt, session, stdin};
 
 #[derive(Debug, Default, Args)]
 #[command(after_help = "\
-The Hub is asked whose token it is, the token goes into the keychain, and every Hugging Face tool
-uses it from then on. Without --with-token you are asked for it; what you type is not shown.
+You are asked whether to log in with a browser or to paste a token, which is not shown; without a
+terminal it is the browser, anywhere: the URL and the code for it are printed. The token goes into
+the keychain, and every Hugging Face tool uses it from then on. A browser login is renewed before it
+ends.
 
 Examples:
   hfd login
@@ -28,6 +31,9 @@ pub(crate) struct Arguments {
     /// The token itself; other users of this machine can see it while hfd runs
     #[arg(long, value_name = "TOKEN")]
     pub(crate) token: Option<VisibleToken>,
+    /// Open no browser; the URL is shown all the same
+    #[arg(long, conflicts_with_all = ["token", "with_token"])]
+    pub(crate) no_browser: bool,
     /// A name for the token instead of the one it has on the Hub
     #[arg(long, value_parser = parse_name)]
     pub(crate) name: Option<TokenName>,
@@ -80,25 +86,47 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         false => network::of(&context.env)?,
     };
     let token = match (arguments.token, arguments.with_token) {
-        (Some(token), _) => visible(&token, context)?,
-        (None, true) => stdin::token()?,
-        (None, false) => ask(endpoint.as_ref(), context)?,
+        (Some(token), _) => Some(visible(&token, context)?),
+        (None, true) => Some(stdin::token()?),
+        (None, false) if arguments.offline => Some(ask(endpoint.as_ref(), context)?),
+        (None, false) => choose(endpoint.as_ref(), context)?,
     };
-    let reply = session::request(
-        &context.env,
-        Login {
-            token,
-            name: arguments.name,
-            home,
-            switch: !arguments.no_switch,
-            offline: arguments.offline,
-            endpoint,
-            store: arguments.store,
-            force: arguments.force,
-            network,
-        },
-    )?;
-    context.output.answer(&LoggedIn(&reply))?;
+    let switch = !arguments.no_switch;
+    let reply = match token {
+        Some(token) => {
+            let login = Login {
+                token,
+                name: arguments.name,
+                home,
+                switch,
+                offline: arguments.offline,
+                endpoint,
+                store: arguments.store,
+                force: arguments.force,
+                network,
+            };
+            let reply = session::request(&context.env, login)?;
+            context.output.answer(&LoggedIn(&reply))?;
+            reply
+        }
+        None => {
+            let wishes = BeginLogin {
+                name: arguments.name,
+                home,
+                switch,
+                endpoint,
+                store: arguments.store,
+                force: arguments.force,
+                client_id: client_id(context),
+                network,
+            };
+            let reply = browser::log_in(wishes, !arguments.no_browser, context)?;
+            if !context.output.is_json() {
+                context.output.answer(&LoggedIn(&reply))?;
+            }
+            reply
+        }
+    };
     note_pending(&reply.pending, context);
     if reply.active {
         note_override(context);
@@ -110,6 +138,24 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
 impl serde::Serialize for LoggedIn<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+/// The client to log in as, by huggingface_hub's variable (`constants.py`).
+fn client_id(context: &Context) -> Option<String> {
+    let id = context.env.text("HF_DEVICE_CODE_OAUTH_CLIENT_ID");
+    id.filter(|id| !id.is_empty())
+}
+
+/// Asks how to log in. Nothing is a login with a browser, which needs no terminal.
+fn choose(endpoint: Option<&Endpoint>, context: &Context) -> Result<Option<Secret>, Error> {
+    if !prompt::possible(context) {
+        return Ok(None);
+    }
+    let ways = ["With your browser", "Paste an access token"].map(str::to_owned);
+    match prompt::pick("How would you like to log in?", &ways, 0)? {
+        0 => Ok(None),
+        _ => ask(endpoint, context).map(Some),
     }
 }
 

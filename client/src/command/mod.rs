@@ -9,6 +9,7 @@ pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod man;
 pub(crate) mod mirror;
+pub(crate) mod refresh;
 pub(crate) mod rename;
 pub(crate) mod restore;
 pub(crate) mod service;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(&arguments, context),
         Command::Whoami(arguments) => whoami::run(arguments, context),
         Command::Exec(arguments) => exec::run(&arguments, context),
+        Command::Refresh(arguments) => refresh::run(arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Mirror(command) => mirror::run(command, context),
         Command::Lock => lock::lock(context),
