@@ -329,6 +329,18 @@ mod tests {
     }
 
     #[test]
+    fn of_long_tokens_the_last_eight_are_held() {
+        let arena = Arena::new();
+        let value = |n: u8| token(&char::from(b'a' + n).to_string().repeat(8 * 1024));
+        for n in 0..10 {
+            arena.put(n, &value(n));
+        }
+        for n in 0..10 {
+            assert_eq!(arena.get(&n), (n >= 2).then(|| value(n)), "{n}");
+        }
+    }
+
+    #[test]
     fn the_region_lies_on_pages_of_its_own() {
         let arena: Arena<u8> = Arena::new();
         let inner = arena.inner();

@@ -34,6 +34,17 @@ impl Token {
         }
     }
 
+    /// A new token as long as a browser login may hand out: 8 KiB.
+    ///
+    /// # Panics
+    /// When the system has no randomness.
+    pub fn long(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: format!("hf_oauth_{}", random_letters(8 * 1024 - "hf_oauth_".len())),
+        }
+    }
+
     /// `hf_****` and the last four characters, as lists show it.
     pub fn masked(&self) -> String {
         let value = &self.value;

@@ -265,6 +265,14 @@ impl Sandbox {
         token
     }
 
+    /// A token of 8 KiB that the Hub knows under this name, of the user `alice`.
+    pub fn long_token(&self, name: &str) -> Token {
+        let token = Token::long(name);
+        lock(&self.tokens).push(token.clone());
+        self.hub.add(&token.value, Account::new(name, "alice"));
+        token
+    }
+
     /// A token of `alice` that she has logged in with, and which is now the active one.
     pub fn logged_in(&self, name: &str) -> Token {
         let token = self.token(name);

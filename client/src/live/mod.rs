@@ -1,7 +1,7 @@
 //! `hfd exec --live`: a program whose token stays fresh while it runs.
 //!
 //! hfd stays as the program's parent. Its main thread passes signals on and waits for the end
-//! ([`child`]), a second one follows the daemon ([`follow`]) and keeps the file ([`file`]) that
+//! ([`child`]), a second one follows the daemon ([`follow`]) and keeps the file ([`mod@file`]) that
 //! `HF_TOKEN_PATH` names.
 
 mod child;

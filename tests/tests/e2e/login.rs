@@ -47,7 +47,7 @@ fn two_tokens_are_listed_switched_and_run_with() {
         list[1],
         json!({
             "name": "work", "active": false, "kind": "access-token", "role": "write",
-            "user": "alice", "endpoint": sandbox.hub().endpoint(), "expires_at": null,
+            "user": "alice", "endpoint": sandbox.hub().endpoint(), "expires_at": null, "renews": false,
             "masked": work.masked(), "store": "secret-service",
         })
     );

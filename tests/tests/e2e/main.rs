@@ -16,6 +16,7 @@ mod keep;
 mod keychain;
 mod live;
 mod login;
+mod long;
 mod names;
 mod oauth_upstream;
 mod place;
