@@ -92,6 +92,9 @@ impl Answer for State<'_> {
         if let Some(store) = self.store {
             page.field("store", &store_line(store, page));
         }
+        if self.withheld == Some(true) {
+            page.field("refresh", "tokens are kept out of the files; hfd renews");
+        }
         if self.daemon.is_some() {
             let active = self.active.map(|name| quoted(name.as_str()));
             page.field("active", &active.unwrap_or_else(|| "none".to_owned()));
