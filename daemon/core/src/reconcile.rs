@@ -10,7 +10,7 @@ use hfd_proto::{Secret, TokenName};
 
 use crate::model::{Base, Fingerprint, Index, Mirror, Print, Record, Salt};
 use crate::observe::{Observation, Section, Stored, TokenFile};
-use crate::view::view;
+use crate::view::{shown, view};
 
 /// What has to be done. Imports, removals and the change of the active token go into the store and
 /// the index first; then [`reconcile`] is asked once more and `write` is carried out.
@@ -252,7 +252,9 @@ impl<'a> Merge<'a> {
         section: &Section,
     ) -> Option<Import> {
         let base = self.mirror.base.sections.get(name);
-        let known = self.index.tokens.get(name).map(Print::from);
+        let record = self.index.tokens.get(name);
+        let known = record.map(Print::from);
+        let shown = record.map(|record| shown(self.index, self.mirror, record));
         let import = |name: TokenName, update| {
             Import {
                 name,
@@ -281,7 +283,7 @@ impl<'a> Merge<'a> {
                 None
             }
             // A tool changed it, or says more about it.
-            Some(known) if base == Some(&known) || known.access == file.access => {
+            Some(known) if base == shown.as_ref() || known.access == file.access => {
                 import(name.clone(), true)
             }
             // Kept under another name already, with all that is said about it here.

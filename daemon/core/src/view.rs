@@ -28,17 +28,21 @@ pub fn view(index: &Index, mirror: &Mirror) -> Option<Base> {
             .filter(|(_, record)| record.named)
             .collect(),
     };
-    let withheld = index.withhold && !mirror.handed_back;
-    let shown = |record: &Record| Print {
-        // Absent, not empty: huggingface_hub would try to use an empty one.
-        refresh: record.refresh.filter(|_| !withheld),
-        ..Print::from(record)
-    };
     Some(Base {
         sections: sections
             .into_iter()
-            .map(|(name, record)| (name.clone(), shown(record)))
+            .map(|(name, record)| (name.clone(), shown(index, mirror, record)))
             .collect(),
         token: active.map(|(_, record)| record.access),
     })
+}
+
+/// What `mirror` shows of a token that it shows.
+pub(crate) fn shown(index: &Index, mirror: &Mirror, record: &Record) -> Print {
+    let withheld = index.withhold && !mirror.handed_back;
+    Print {
+        // Absent, not empty: huggingface_hub would try to use an empty one.
+        refresh: record.refresh.filter(|_| !withheld),
+        ..Print::from(record)
+    }
 }

@@ -11,7 +11,9 @@ use hfd_proto::{
 };
 use tokio::sync::{broadcast, watch};
 
-use super::{Arrival, Engine, Parts};
+mod renewal;
+
+use super::{Arrival, Begun, Engine, Parts};
 use crate::journal::Journal;
 use crate::snapshot::Snapshot;
 use crate::store::{Backend, Key, Knobs, Memory, Part, Store};

@@ -36,6 +36,8 @@ enum Step {
     GarbageToken,
     Foreign,
     LostBase,
+    /// Refresh tokens leave the files, or come back; as the daemon does it, after a look.
+    Withhold(bool),
     Sync,
     SyncSettled,
     SyncAsked,
@@ -61,6 +63,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Step::GarbageToken),
         1 => Just(Step::Foreign),
         1 => Just(Step::LostBase),
+        1 => any::<bool>().prop_map(Step::Withhold),
         8 => Just(Step::Sync),
         2 => Just(Step::SyncSettled),
         2 => Just(Step::SyncAsked),
@@ -115,6 +118,10 @@ impl History {
                 world.stored = Some(if has { stored } else { stored + foreign });
             }
             Step::LostBase => world.forget_base(),
+            Step::Withhold(withhold) => {
+                self.sync(Occasion::Noticed)?;
+                self.world.index.apply(Change::Withhold { withhold });
+            }
             Step::Sync => self.sync(Occasion::Noticed)?,
             Step::SyncSettled => self.sync(Occasion::Settled)?,
             Step::SyncAsked => self.sync(Occasion::Asked)?,
