@@ -7,8 +7,8 @@ use hfd_proto::{
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::quoted;
 use super::sync::change_line;
-use super::{note_ending, quoted};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
@@ -23,11 +23,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
             ..State::default()
         },
     };
-    context.output.answer(&state)?;
-    if state.active.is_some() {
-        note_ending(state.active, state.expires_at, state.renews, context);
-    }
-    Ok(())
+    context.output.answer(&state)
 }
 
 /// How things are; `None` when no daemon runs. None is started to tell.
@@ -252,13 +248,8 @@ mod tests {
             service: None,
             unsettled: 0,
             locked_memory: true,
-            withheld: true,
-            attention: vec![Attention {
-                name: TokenName::parse("old").unwrap(),
-                what: "ended".to_owned(),
-                detail: "log in again: hfd login".to_owned(),
-                expires_at: Some(1),
-            }],
+            withheld: false,
+            attention: Vec::new(),
         }
     }
 
@@ -284,15 +275,24 @@ mod tests {
         troubled.mirrors[0].detail = Some("line 3: \u{1b}".to_owned());
         troubled.active = None;
         troubled.unsettled = 1;
+        troubled.withheld = true;
+        troubled.attention.push(Attention {
+            name: TokenName::parse("old").unwrap(),
+            what: "session-ended".to_owned(),
+            detail: "its session has ended; log in again: hfd login".to_owned(),
+            expires_at: Some(1),
+        });
         assert_eq!(
             shown(&State::of(&troubled, &["HF_TOKEN", "HF_HOME"])),
             "daemon    hfdd 0.1.0, pid 7, up 1 min, started on demand\n\
              socket    /run/hfdd.sock\n\
              lock      the keychain is locked\n\
              store     secret-service, locked\n\
+             refresh   tokens are kept out of the files; hfd renews\n\
              active    none\n\
              tokens    2\n\
              mirror    /h/hf: unreadable (line 3: \\u{1b}); shows all tokens, active `work`\n\
+             attention `old`: its session has ended; log in again: hfd login\n\
              pending   1 changes may still take effect in the store\n\
              overrides set here: HF_TOKEN, HF_HOME\n"
         );

@@ -29,7 +29,7 @@ fn an_end_is_told_and_warned_of() {
         .hfd(["status"])
         .ok()
         .shows("expires   ended")
-        .notes(ended);
+        .shows("attention `old` ended ");
     sandbox
         .hfd(["whoami"])
         .ok()
