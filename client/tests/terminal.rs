@@ -47,6 +47,12 @@ impl Terminal {
         stdin.write_all(keys.as_bytes()).unwrap();
     }
 
+    /// Chooses to paste a token.
+    fn paste(&mut self) {
+        self.answer("> With your browser", "\u{1b}[B");
+        self.answer("> Paste an access token", "\r");
+    }
+
     /// The status of the command, and all that was on the screen.
     fn end(mut self) -> (i32, String) {
         let mut rest = Vec::new();
@@ -75,6 +81,13 @@ fn answer(request: &Value) -> Answer {
             "endpoint": "https://huggingface.co", "store": "secret-service",
             "active": true, "replaced": false
         }}),
+        "begin-login" => json!({ "ok": {
+            "id": 7, "url": "http://hub.example/device", "code": "ABCD-EFGH",
+            "complete_url": "http://hub.example/device?user_code=ABCD-EFGH",
+            "expires_in": 900, "joined": false
+        }}),
+        "await-login" => json!({ "ok": { "login": null, "expires_in": 754, "trouble": null } }),
+        "cancel-login" => json!({ "ok": { "cancelled": true } }),
         "logout" => json!({ "ok": { "removed": ["work"], "was_active": true } }),
         "switch" => json!({ "ok": { "name": request["name"], "mirrors": [] } }),
         kind => panic!("{kind}"),
@@ -92,6 +105,7 @@ fn desk() -> (Desk, FakeDaemon) {
 fn a_token_is_typed_unseen() {
     let (desk, daemon) = desk();
     let mut terminal = Terminal::run(&desk, "hfd login");
+    terminal.paste();
     terminal.answer("(not shown): ", "hf_canaryX\u{7f}1234567\r");
     let (status, screen) = terminal.end();
     assert_eq!(status, 0, "{screen}");
@@ -103,6 +117,7 @@ fn a_token_is_typed_unseen() {
 fn ctrl_c_ends_a_question_and_leaves_the_terminal_as_it_was() {
     let (desk, daemon) = desk();
     let mut terminal = Terminal::run(&desk, "hfd login; echo status=$?; stty -a");
+    terminal.paste();
     terminal.answer("(not shown): ", "hf_half\u{3}");
     let (_, screen) = terminal.end();
     assert!(screen.contains("status=130"), "{screen}");
@@ -138,4 +153,16 @@ fn a_logout_asks_first_unless_it_may_not() {
     assert_eq!(terminal.end().0, 0);
     assert_eq!(Terminal::run(&desk, "hfd logout --no-input").end().0, 0);
     assert_eq!(daemon.kinds(), ["list", "list", "logout", "logout"]);
+}
+
+#[test]
+fn a_login_with_a_browser_shows_where_to_go_and_is_given_up_with_ctrl_c() {
+    let (desk, daemon) = desk();
+    let mut terminal = Terminal::run(&desk, "hfd login");
+    terminal.answer("> With your browser", "\r");
+    terminal.answer("12:34 left (Ctrl-C gives up)", "\u{3}");
+    let (status, screen) = terminal.end();
+    assert!(screen.contains("http://hub.example/device?user_code=ABCD-EFGH"));
+    assert_eq!(status, 130, "{screen}");
+    assert_eq!(daemon.kinds().last().unwrap(), "cancel-login");
 }

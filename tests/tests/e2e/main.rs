@@ -3,6 +3,7 @@
 // A test says what went wrong by failing.
 #![allow(clippy::unwrap_used)]
 
+mod browser;
 mod crash;
 mod daemon;
 mod environment;
@@ -21,6 +22,7 @@ mod names;
 mod oauth_upstream;
 mod place;
 mod protocol;
+mod renewal;
 mod revoke;
 mod scenarios;
 mod service;
