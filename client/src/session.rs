@@ -38,9 +38,9 @@ pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Re
 /// Asks something that changes nothing, once more where the daemon ended before it answered: another
 /// one is started, and knows the same.
 pub(crate) fn ask<R: Request + Clone>(env: &Environment, request: R) -> Result<R::Reply, Error> {
-    match self::request(env, request.clone()) {
-        Err(error) if error.kind == Kind::DaemonUnreachable => self::request(env, request),
-        outcome => outcome,
+    match connect(env)?.exchange(request.clone())? {
+        Some(reply) => Ok(reply),
+        None => self::request(env, request),
     }
 }
 

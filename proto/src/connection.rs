@@ -91,26 +91,27 @@ impl Connection {
 
     /// Sends a request and waits for its reply.
     pub fn request<R: Request>(&mut self, request: R) -> Result<R::Reply, Error> {
+        self.exchange(request)?.ok_or_else(left)
+    }
+
+    /// The same; `None` where the daemon left before it answered, which one that hangs does not.
+    pub fn exchange<R: Request>(&mut self, request: R) -> Result<Option<R::Reply>, Error> {
         self.patience(R::PATIENCE)?;
-        self.send(request)?;
-        self.receive::<R>()
+        match self.write(request) {
+            Err(error) if has_left(&error) => return Ok(None),
+            sent => sent.map_err(|error| lost(&error))?,
+        }
+        self.line::<Reply<R::Reply>>()?.map(Reply::into).transpose()
     }
 
     /// Sends a request without waiting; replies come in the order of the requests.
     pub fn send<R: Request>(&mut self, request: R) -> Result<(), Error> {
-        let mut line = Vec::with_capacity(256);
-        encode(&request.into_message(), &mut line);
-        let sent = self.stream.write_all(&line);
-        line.as_mut_slice().zeroize();
-        sent.map_err(|error| lost(&error))
+        self.write(request).map_err(|error| lost(&error))
     }
 
     /// Waits for the next reply.
     pub fn receive<R: Request>(&mut self) -> Result<R::Reply, Error> {
-        match self.line::<Reply<R::Reply>>()? {
-            Some(reply) => reply.into(),
-            None => Err(unreachable("the daemon left before it answered".to_owned())),
-        }
+        self.line::<Reply<R::Reply>>()?.ok_or_else(left)?.into()
     }
 
     /// The next event of a connection that carries them; waits for ever, `None` when the daemon
@@ -127,6 +128,14 @@ impl Connection {
             .set_recv_timeout(Some(patience))
             .and_then(|()| self.stream.set_send_timeout(Some(patience)))
             .map_err(|error| lost(&error))
+    }
+
+    fn write<R: Request>(&mut self, request: R) -> io::Result<()> {
+        let mut line = Vec::with_capacity(256);
+        encode(&request.into_message(), &mut line);
+        let sent = self.stream.write_all(&line);
+        line.as_mut_slice().zeroize();
+        sent
     }
 
     fn line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
@@ -197,6 +206,17 @@ fn check_peer(stream: &Stream, socket: &Path) -> Result<(), Error> {
     Err(
         Error::new(Kind::Refused, format!("{socket} is served by another user"))
             .hint("unset HFD_SOCKET, or remove that socket"),
+    )
+}
+
+fn left() -> Error {
+    unreachable("the daemon left before it answered".to_owned())
+}
+
+fn has_left(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
     )
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hfd_proto::{LockFile, Place, private_dir};
@@ -137,6 +138,7 @@ impl Ran {
 #[derive(Clone)]
 pub(crate) struct FakeDaemon {
     seen: Arc<Mutex<Vec<Value>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl FakeDaemon {
@@ -152,6 +154,7 @@ impl FakeDaemon {
         let listener = UnixListener::bind(socket).unwrap();
         let fake = Self {
             seen: Arc::default(),
+            connections: Arc::default(),
         };
         let served = Arc::new(Served {
             fake: fake.clone(),
@@ -162,11 +165,17 @@ impl FakeDaemon {
         });
         std::thread::spawn(move || {
             for stream in listener.incoming() {
+                served.fake.connections.fetch_add(1, Ordering::SeqCst);
                 let served = served.clone();
                 std::thread::spawn(move || served.serve(stream.unwrap()));
             }
         });
         fake
+    }
+
+    /// How often it was connected to so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     /// The kinds of the requests so far.
