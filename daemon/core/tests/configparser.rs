@@ -208,6 +208,7 @@ fn python_reads_and_writes_the_same() {
     let files = number_of_files();
     cases.extend((0..files * 3 / 10).map(|_| nasty(&mut random)));
     cases.extend((0..files * 7 / 10).map(|_| plausible(&mut random)));
+    cases.extend(corpus());
 
     let as_text: Vec<String> = cases.iter().map(|case| latin_1(case)).collect();
     let answers = ask(SCRIPT, &as_text);
@@ -233,6 +234,20 @@ fn number_of_files() -> usize {
         Ok(files) => files.parse().expect("HFD_TEST_FILES is a number"),
         Err(_) => 20_000,
     }
+}
+
+/// What `tests/fuzz/run` came upon, where it asks for it.
+#[allow(clippy::disallowed_methods)]
+fn corpus() -> Vec<Vec<u8>> {
+    let Some(directory) = std::env::var_os("HFD_TEST_CORPUS") else {
+        return Vec::new();
+    };
+    let files = std::fs::read_dir(directory).expect("HFD_TEST_CORPUS is a directory");
+    let files: Vec<_> = files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    println!("{} files of the corpus", files.len());
+    files
 }
 
 #[test]
