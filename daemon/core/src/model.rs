@@ -454,7 +454,7 @@ impl Index {
             .is_some_and(|record| record.access == tombstone.access)
         {
             self.tokens.remove(name);
-            self.superseded.remove(name);
+            self.bury(&tombstone);
             for mirror in self.mirrors.values_mut() {
                 mirror.active.take_if(|active| active == name);
             }
@@ -462,9 +462,19 @@ impl Index {
         if !self.tombstones.contains(&tombstone) {
             self.tombstones.push(tombstone);
         }
-        if self.tombstones.len() > TOMBSTONES {
-            self.tombstones.remove(0);
-        }
+        let over = self.tombstones.len().saturating_sub(TOMBSTONES);
+        self.tombstones.drain(..over);
+    }
+
+    /// The values that a token had before its last are removed with it: a stale writer may have
+    /// any of them. They are the first to be forgotten.
+    fn bury(&mut self, tombstone: &Tombstone) {
+        let earlier = self.superseded.remove(&tombstone.name).unwrap_or_default();
+        let stones = earlier.into_iter().map(|access| Tombstone {
+            access,
+            ..tombstone.clone()
+        });
+        self.tombstones.splice(0..0, stones);
     }
 
     fn rename(&mut self, old: &TokenName, new: TokenName) {

@@ -293,11 +293,13 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// The value was logged out by this name; or by another one, and no token has it now.
     fn is_removed(&self, name: &TokenName, value: Fingerprint) -> bool {
-        self.index
-            .tombstones
-            .iter()
-            .any(|stone| stone.name == *name && stone.access == value)
+        let mut stones = self.index.tombstones.iter();
+        stones.any(|stone| {
+            let is_gone = || self.index.name_of(value, None).is_none();
+            stone.access == value && (stone.name == *name || is_gone())
+        })
     }
 
     /// A tool wrote it into `token`, where another one was.

@@ -10,7 +10,7 @@ use hfd_proto::{Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, es
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Worker;
-use crate::mirror::{Disk, Seen, Stamps, age, directory, is_local, observe};
+use crate::mirror::{Disk, NotSeen, Seen, Stamps, age, directory, is_local, observe};
 use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
@@ -281,8 +281,13 @@ impl Worker {
         if let Some(now) = self.mirrors.get_mut(home) {
             now.local = local;
         }
-        let seen =
-            seen.map_err(|error| Trouble::new(MirrorState::Unreadable, error.to_string()))?;
+        let seen = seen.map_err(|error| {
+            let state = match error {
+                NotSeen::NotOurs { .. } => MirrorState::Unreadable,
+                NotSeen::Unfinished(_) => MirrorState::Pending,
+            };
+            Trouble::new(state, error.to_string())
+        })?;
         if let Some(now) = self.mirrors.get_mut(home)
             && seen.stamps != Stamps::default()
         {

@@ -1,6 +1,7 @@
 //! Stories of the engine on real files, a real journal, and the store in memory that misbehaves on
 //! demand.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -117,6 +118,10 @@ impl Bench {
             .map(|name| name.as_str().to_owned())
     }
 
+    fn mirror_state(&self) -> MirrorState {
+        self.state.borrow().mirrors[&self.home().unwrap()].state
+    }
+
     async fn in_keychain(&self) -> usize {
         self.store.keys().await.unwrap().len()
     }
@@ -224,6 +229,44 @@ async fn a_tool_that_switches_and_adds_is_followed() {
     bench.sync().await;
     assert_eq!(bench.names(), ["other", "work"]);
     assert_eq!(bench.active().as_deref(), Some("other"));
+}
+
+#[tokio::test]
+async fn what_is_only_half_written_is_not_taken_for_an_edit() {
+    let bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let mut file = std::fs::File::create(bench.path("stored_tokens")).unwrap();
+    file.write_all(b"[work]\nhf_token = hf_wo").unwrap();
+    bench.sync().await;
+    assert_eq!(bench.mirror_state(), MirrorState::Pending);
+    file.write_all(b"rk\n\n[other]\nhf_token = hf_other\n\n")
+        .unwrap();
+    drop(file);
+    bench.sync().await;
+    assert_eq!(bench.mirror_state(), MirrorState::InSync);
+    assert_eq!(bench.names(), ["other", "work"]);
+    assert_eq!(bench.read("token"), "hf_work");
+    assert!(
+        bench.state.borrow().index.kept.is_empty(),
+        "nothing was replaced"
+    );
+}
+
+#[tokio::test]
+async fn what_is_written_into_a_displaced_file_is_taken_up_when_that_is_closed() {
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let displaced = bench.path(".hfd-s-0123456789abcdef");
+    let mut file = std::fs::File::create(&displaced).unwrap();
+    bench.restart();
+    bench.sync().await;
+    file.write_all(b"[other]\nhf_token = hf_other\n\n").unwrap();
+    bench.sync().await;
+    assert_eq!(bench.names(), ["work"], "not before it is closed");
+    drop(file);
+    bench.sync().await;
+    assert_eq!(bench.names(), ["other", "work"]);
+    assert!(!displaced.exists());
 }
 
 #[tokio::test]

@@ -144,12 +144,15 @@ impl Worker {
         };
         now.leftovers = false;
         let looking = now.disk.run(Some(self.deadline), leftovers);
-        let found = looking.await;
-        let found = found.map_err(|waiting| {
+        let left = looking.await;
+        let left = left.map_err(|waiting| {
             self.look_for_leftovers(home);
             Trouble::new(MirrorState::Waiting, waiting.to_string())
         })?;
-        for displaced in found {
+        if left.open {
+            self.look_for_leftovers(home);
+        }
+        for displaced in left.found {
             self.take_up(home, displaced, Occasion::Asked, done).await?;
         }
         Ok(())

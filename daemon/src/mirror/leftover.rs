@@ -13,9 +13,10 @@ use std::time::Instant;
 
 use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_proto::Home;
+use zeroize::Zeroizing;
 
 use super::lease::{self, Refused};
-use super::observe::{MAX_STORED, MAX_TOKEN, content_of, observe, stored_path};
+use super::observe::{MAX_STORED, MAX_TOKEN, NotSeen, content_of, observe, stored_path};
 use super::write::resolve;
 
 /// Which of the two files.
@@ -110,22 +111,43 @@ impl Displaced {
     }
 }
 
+/// What lies beside a mirror's files.
+#[derive(Debug, Default)]
+pub struct Leftovers {
+    /// What can be taken up now.
+    pub found: Vec<Displaced>,
+    /// Something is still open for writing: when that is closed, it can be taken up.
+    pub open: bool,
+}
+
 /// Finds what was displaced and not yet taken up, by a daemon that was killed or because somebody
 /// still had it open, and removes what was never complete. Files that are still open for writing
 /// stay for the next time.
 ///
 /// What is returned is old: a new value in it is an edit, but what it lacks was not removed, and it
 /// may be what hfd was about to write. No write of this mirror may be under way.
-pub fn leftovers(home: &Home) -> Vec<Displaced> {
+pub fn leftovers(home: &Home) -> Leftovers {
     sweep(home);
-    let Ok(seen) = observe(home) else {
-        return Vec::new();
+    let mut left: Vec<_> = ours(home);
+    left.retain(|(_, name)| which(name).is_some());
+    let seen = match observe(home) {
+        Ok(seen) => seen,
+        Err(error) => {
+            let open = !left.is_empty() && matches!(error, NotSeen::Unfinished(_));
+            let found = Vec::new();
+            return Leftovers { found, open };
+        }
     };
-    let mut found: Vec<Displaced> = Vec::new();
-    for (path, name) in ours(home) {
+    let (mut found, mut open) = (Vec::<Displaced>::new(), false);
+    for (path, name) in left {
         let Some(which) = which(&name) else { continue };
-        let Some(content) = finished(&path, which) else {
-            continue;
+        let content = match finished(&path, which) {
+            Ok(Some(content)) => content,
+            Ok(None) => continue,
+            Err(Unfinished) => {
+                open = true;
+                continue;
+            }
         };
         let observation = which.observation(&content, &seen.observation);
         let known = [&seen.observation].into_iter();
@@ -142,7 +164,7 @@ pub fn leftovers(home: &Home) -> Vec<Displaced> {
             leftovers: vec![path],
         });
     }
-    found
+    Leftovers { found, open }
 }
 
 /// Removes what a daemon left that was killed while it wrote: files that are not complete. What they
@@ -155,18 +177,21 @@ pub(super) fn sweep(home: &Home) {
     }
 }
 
-/// The content of a file that nobody has open for writing.
-fn finished(path: &Path, which: Which) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+/// Somebody has the file open for writing.
+struct Unfinished;
+
+/// The content of a file that nobody has open for writing; nothing where it cannot be read.
+fn finished(path: &Path, which: Which) -> Result<Option<Zeroizing<Vec<u8>>>, Unfinished> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-        .open(path)
-        .ok()?;
+        .open(path);
+    let Ok(file) = file else { return Ok(None) };
     let lease = lease::take(&file, lease::Kind::Read, Instant::now());
     if matches!(lease, Err(Refused::Open)) {
-        return None;
+        return Err(Unfinished);
     }
-    content_of(&file, which.limit()).ok()
+    Ok(content_of(&file, which.limit()).ok())
 }
 
 /// Regular files of ours, with one link, that lie beside the mirror's and are called `.hfd-…`.

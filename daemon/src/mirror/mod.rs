@@ -20,9 +20,9 @@ use hfd_proto::Home;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-pub use leftover::{Displaced, leftovers};
+pub use leftover::{Displaced, Leftovers, leftovers};
 pub use lock::Lock as Guard;
-pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
+pub use observe::{NotSeen, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, hold, write};
@@ -113,7 +113,7 @@ const GUESTS: usize = 16;
 impl Guests {
     /// Reads the files of a home. While as many file systems as there may be threads do not answer,
     /// the answer is [`Waiting`].
-    pub async fn look(&self, home: Home) -> Result<Result<Seen, NotOurs>, Waiting> {
+    pub async fn look(&self, home: Home) -> Result<Result<Seen, NotSeen>, Waiting> {
         let disk = self.disk(home)?;
         disk.run(None, observe).await
     }

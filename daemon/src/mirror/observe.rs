@@ -4,16 +4,27 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_proto::{Home, escape};
 use zeroize::Zeroizing;
+
+use super::lease::{self, Refused};
 
 /// 4,096 sections with two tokens of 2 KiB each, and as much again.
 pub(super) const MAX_STORED: u64 = 32 * 1024 * 1024;
 
 /// A token, and white space around it.
 pub(super) const MAX_TOKEN: u64 = 2 * hfd_proto::MAX_SECRET as u64;
+
+/// How long is waited for a program that is writing: they do in microseconds, but a process that they
+/// start just then has the file open as well, until it executes its program.
+const WRITERS: Duration = Duration::from_millis(300);
+
+/// Where there are no leases, a file that did not change for so long is whole: huggingface_hub writes
+/// what it has in one go.
+const UNLEASED: Duration = Duration::from_millis(20);
 
 /// What identifies a state of a file without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,24 +95,27 @@ pub(super) fn stored_path(home: &Home) -> std::path::PathBuf {
     home.token_path.with_file_name("stored_tokens")
 }
 
-/// Reads both files.
+/// Reads both files, each at a moment at which no program has it open for writing: what is only half
+/// written may parse, and would be taken for an edit.
 ///
 /// # Errors
-/// When the directory is not ours alone to write: what lies there may be somebody else's.
-pub fn observe(home: &Home) -> Result<Seen, NotOurs> {
+/// When the directory is not ours alone to write: what lies there may be somebody else's. When a
+/// program does not finish writing.
+pub fn observe(home: &Home) -> Result<Seen, NotSeen> {
     let directory = match home.token_path.parent() {
         Some(parent) => check_directory(parent)?,
         None => false,
     };
+    let deadline = Instant::now() + WRITERS;
     let stamps = stamps(home);
     let (stored, stored_raw) = parsed(
-        read(&stored_path(home), MAX_STORED),
+        read(&stored_path(home), MAX_STORED, deadline)?,
         Stored::Absent,
         Stored::parse,
         Stored::Unreadable,
     );
     let (token, token_raw) = parsed(
-        read(&home.token_path, MAX_TOKEN),
+        read(&home.token_path, MAX_TOKEN, deadline)?,
         TokenFile::Absent,
         TokenFile::parse,
         TokenFile::Unreadable,
@@ -131,17 +145,25 @@ fn parsed<T>(
     }
 }
 
-/// A directory that is not ours alone.
+/// Why the files were not read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{directory} {why}")]
-pub struct NotOurs {
-    directory: String,
-    why: &'static str,
+pub enum NotSeen {
+    /// A directory that is not ours alone.
+    #[error("{directory} {why}")]
+    NotOurs {
+        /// Its path, for a terminal.
+        directory: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A program keeps a file open for writing. When that closes it, the watch notices.
+    #[error("{0} is being written by another program")]
+    Unfinished(String),
 }
 
 /// True for a directory of ours, false for none; others may read it, but must not write.
-fn check_directory(path: &Path) -> Result<bool, NotOurs> {
-    let not_ours = |why| NotOurs {
+fn check_directory(path: &Path) -> Result<bool, NotSeen> {
+    let not_ours = |why| NotSeen::NotOurs {
         directory: escape(&path.to_string_lossy()),
         why,
     };
@@ -186,28 +208,75 @@ pub fn check_home(home: &Home) -> Result<(), String> {
     Err("it has no directory".to_owned())
 }
 
-/// Reads a regular file of ours; `Ok(None)` when there is none. The error says why not, without a
-/// word of the content.
-fn read(path: &Path, limit: u64) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+/// Reads a regular file of ours; `Ok(None)` when there is none. The inner error says why not, without
+/// a word of the content.
+type Content = Result<Option<Zeroizing<Vec<u8>>>, String>;
+
+fn read(path: &Path, limit: u64, deadline: Instant) -> Result<Content, NotSeen> {
+    let unfinished = || NotSeen::Unfinished(escape(&path.to_string_lossy()));
+    loop {
+        let file = match open(path) {
+            Ok(Some(file)) => file,
+            Ok(None) => return Ok(Ok(None)),
+            Err(why) => return Ok(Err(why)),
+        };
+        if let Err(why) = check(&file, limit) {
+            return Ok(Err(why));
+        }
+        // While the lease stands, whoever comes to write waits.
+        let lease = lease::take(&file, lease::Kind::Read, deadline);
+        match lease {
+            Err(Refused::Open) => return Err(unfinished()),
+            Ok(_) => return Ok(content_of(&file, limit).map(Some)),
+            Err(Refused::Unsupported) => {}
+        }
+        // Without leases: what is as it was for a while is finished.
+        let before = stamp(path);
+        std::thread::sleep(UNLEASED.saturating_sub(age_of(&file)));
+        let content = content_of(&file, limit);
+        if stamp(path) == before {
+            return Ok(content.map(Some));
+        }
+        if Instant::now() >= deadline {
+            return Err(unfinished());
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<Option<File>, String> {
     let file = std::fs::OpenOptions::new()
         .read(true)
         // A FIFO would hold the open for ever.
         .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
         .open(path);
-    let file: File = match file {
-        Ok(file) => file,
-        Err(error) => {
-            return match error.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
-                _ => Err(error.to_string()),
-            };
-        }
-    };
-    content_of(&file, limit).map(Some)
+    match file {
+        Ok(file) => Ok(Some(file)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+            _ => Err(error.to_string()),
+        },
+    }
+}
+
+/// How long ago the content changed; long, where the clock does not say.
+fn age_of(file: &File) -> Duration {
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    let age = modified.ok().and_then(|at| at.elapsed().ok());
+    age.unwrap_or(Duration::MAX)
 }
 
 /// Reads an open file, if it is a regular one of ours.
 pub(super) fn content_of(file: &File, limit: u64) -> Result<Zeroizing<Vec<u8>>, String> {
+    let length = check(file, limit)?;
+    let mut content = Zeroizing::new(Vec::with_capacity(length as usize + 1));
+    file.take(limit)
+        .read_to_end(&mut content)
+        .map_err(|error| error.to_string())?;
+    Ok(content)
+}
+
+/// The length of a file that may be read.
+fn check(file: &File, limit: u64) -> Result<u64, String> {
     let metadata = file.metadata().map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is not a regular file".to_owned());
@@ -221,11 +290,7 @@ pub(super) fn content_of(file: &File, limit: u64) -> Result<Zeroizing<Vec<u8>>, 
     if metadata.len() > limit {
         return Err("it is far too long".to_owned());
     }
-    let mut content = Zeroizing::new(Vec::with_capacity(metadata.len() as usize + 1));
-    file.take(limit)
-        .read_to_end(&mut content)
-        .map_err(|error| error.to_string())?;
-    Ok(content)
+    Ok(metadata.len())
 }
 
 /// Whether a `stat` of these files is sure to return at once: they, and what they are links to, lie on

@@ -7,7 +7,7 @@ use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
 use super::follow;
 use crate::daemon::Daemon;
 use crate::engine::{locked, not_logged_in, token_of};
-use crate::mirror::{NotOurs, Seen, Waiting, observe};
+use crate::mirror::{NotSeen, Seen, Waiting, observe};
 use crate::snapshot::Snapshot;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
@@ -131,12 +131,16 @@ async fn active(
 
 fn from_file(
     snapshot: &Snapshot,
-    seen: Result<Result<Seen, NotOurs>, Waiting>,
+    seen: Result<Result<Seen, NotSeen>, Waiting>,
 ) -> Result<TokenReply, Error> {
     let seen = seen.map_err(|waiting| {
         Error::new(Kind::TimedOut, waiting.to_string()).hint("`hfd status` names the mirror")
     })?;
-    let seen = seen.map_err(|error| Error::new(Kind::Refused, error.to_string()))?;
+    let seen = seen.map_err(|error| match error {
+        NotSeen::NotOurs { .. } => Error::new(Kind::Refused, error.to_string()),
+        NotSeen::Unfinished(_) => Error::new(Kind::TimedOut, error.to_string())
+            .hint("repeat it; a program that hangs has to be ended"),
+    })?;
     let value = match token_of(&seen) {
         Ok(Some(value)) => value,
         Ok(None) => return Err(not_logged_in()),

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use hfd_core::model::Change;
+use hfd_core::model::{Change, Tombstone};
 use hfd_core::observe::{Section, Stored};
 use hfd_core::reconcile::{Held, Occasion};
 use hfd_proto::Mode;
 use proptest::prelude::*;
 
-use super::world::{World, name};
+use super::world::{Cut, World, name};
 
 pub(crate) const NAMES: [&str; 4] = ["a", "a-2", "b", "c"];
 
@@ -42,6 +42,8 @@ pub(crate) enum Step {
     Sync,
     SyncSettled,
     SyncAsked,
+    /// The daemon is killed in the middle of a look.
+    Killed(Cut),
 }
 
 pub(crate) fn any_step() -> impl Strategy<Value = Step> {
@@ -68,6 +70,7 @@ pub(crate) fn any_step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Sync),
         2 => Just(Step::SyncSettled),
         2 => Just(Step::SyncAsked),
+        3 => prop::sample::select(Cut::ALL.to_vec()).prop_map(Step::Killed),
     ]
 }
 
@@ -126,17 +129,39 @@ impl History {
             Step::Sync => self.sync(Occasion::Noticed)?,
             Step::SyncSettled => self.sync(Occasion::Settled)?,
             Step::SyncAsked => self.sync(Occasion::Asked)?,
+            Step::Killed(cut) => {
+                // What only the files had may be gone when the next daemon looks.
+                self.world.sync_until(cut);
+                self.look_at_index();
+                self.files.push(self.world.stored.clone());
+            }
         }
         Ok(())
     }
 
+    /// What stands in the files and in the index now may not be lost.
+    fn look(&mut self) {
+        self.seen.extend(self.world.values_in_files());
+        self.look_at_index();
+    }
+
+    fn look_at_index(&mut self) {
+        let kept = self.world.index.tokens.values();
+        self.seen.extend(kept.map(|record| record.access));
+    }
+
     pub(crate) fn sync(&mut self, occasion: Occasion) -> Result<(), TestCaseError> {
+        self.look();
         let world = &mut self.world;
         let removed_before = world.index.tombstones.clone();
+        let gone = |stone: &&Tombstone| world.index.name_of(stone.access, None).is_none();
+        let gone: BTreeSet<_> = removed_before
+            .iter()
+            .filter(gone)
+            .map(|stone| stone.access)
+            .collect();
+        let token = world.token_in_file();
         let foreign = foreign(world);
-        self.seen.extend(world.values_in_files());
-        self.seen
-            .extend(world.index.tokens.values().map(|record| record.access));
 
         // Proves that two calls are enough, and that then all is at rest.
         let outcome = world.sync_as(occasion);
@@ -146,6 +171,11 @@ impl History {
         let kept: BTreeSet<_> = kept.chain(world.given_up.iter().copied()).collect();
         let lost: Vec<_> = self.seen.difference(&kept).collect();
         prop_assert!(lost.is_empty(), "{lost:?} after {:?}", outcome.first);
+        let back = world.index.tokens.values().map(|record| record.access);
+        let raised: Vec<_> = back
+            .filter(|value| gone.contains(value) && token != Some(*value))
+            .collect();
+        prop_assert!(raised.is_empty(), "{raised:?} after {:?}", outcome.first);
         prop_assert_eq!(foreign, self::foreign(world));
         if outcome.held.is_none() && outcome.doubt.is_none() {
             prop_assert_eq!(world.file_as_base(), world.view());

@@ -144,3 +144,39 @@ fn a_renamed_token_does_not_come_back_under_its_old_name() {
     assert_eq!(world.tokens(), "b=B z*=A+R@9");
     assert_eq!(world.stored.unwrap(), sections("b=B z=A+R@9"));
 }
+
+#[test]
+fn what_a_token_was_before_its_logout_stays_out_too() {
+    let mut world = World::agreed("a=A b=B");
+    world.login("a", "C");
+    world.sync();
+    world.logout("a");
+    world.sync();
+    world.stored = Some(sections("a=A b=B"));
+    world.sync_as(Occasion::Settled);
+    assert_eq!(world.tokens(), "b=B");
+    assert_eq!(world.stored.unwrap(), sections("b=B"));
+}
+
+#[test]
+fn a_token_that_was_renamed_and_logged_out_stays_out_under_its_old_name() {
+    let mut world = World::agreed("a=A b=B");
+    world.rename("a", "z");
+    world.sync();
+    world.logout("z");
+    world.sync();
+    world.stored = Some(sections("a=A b=B"));
+    world.sync_as(Occasion::Settled);
+    assert_eq!(world.tokens(), "b=B");
+    assert_eq!(world.stored.unwrap(), sections("b=B"));
+}
+
+#[test]
+fn a_token_of_a_logged_out_value_that_another_name_has_is_one_more_name() {
+    let mut world = World::agreed("a=A b=A");
+    world.logout("a");
+    world.sync();
+    world.tool_saves("c", "A");
+    world.sync();
+    assert_eq!(world.tokens(), "b=A c=A");
+}

@@ -116,6 +116,24 @@ pub(crate) struct Outcome {
     pub(crate) doubt: Option<Doubt>,
 }
 
+/// How far a look comes before the daemon is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    AfterOneImport,
+    BeforeWriting,
+    BetweenFiles,
+    BeforeAgreeing,
+}
+
+impl Cut {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::AfterOneImport,
+        Self::BeforeWriting,
+        Self::BetweenFiles,
+        Self::BeforeAgreeing,
+    ];
+}
+
 impl World {
     pub(crate) fn new(mode: Mode) -> Self {
         let mut index = Index::new(SALT);
@@ -240,6 +258,30 @@ impl World {
         }
     }
 
+    /// Like [`World::sync`], and ends before it is done, as when the daemon is killed.
+    pub(crate) fn sync_until(&mut self, cut: Cut) {
+        for (print, value) in values(&SALT, &self.look()) {
+            self.vault.insert(print, value.expose().to_owned());
+        }
+        let mut first = self.plan(Occasion::Noticed);
+        if cut == Cut::AfterOneImport {
+            first.imports.truncate(1);
+            (first.removals, first.active) = (Vec::new(), None);
+        }
+        self.take_over(&first);
+        if matches!(cut, Cut::AfterOneImport | Cut::BeforeWriting) {
+            return;
+        }
+        let files = self.plan(Occasion::Noticed).write.unwrap_or_default();
+        self.write(match cut {
+            Cut::BetweenFiles => Files {
+                token: None,
+                ..files
+            },
+            _ => files,
+        });
+    }
+
     fn take_over(&mut self, plan: &Plan) {
         for import in &plan.imports {
             self.import(import);
@@ -338,6 +380,14 @@ impl World {
     }
 
     // What can be asked of it.
+
+    /// What `token` holds.
+    pub(crate) fn token_in_file(&self) -> Option<Fingerprint> {
+        match self.look().token {
+            TokenFile::Value(value) => Some(SALT.fingerprint(&value)),
+            _ => None,
+        }
+    }
 
     /// The tokens: `"a=A b=B+R@9"`, `*` after the active one's name.
     pub(crate) fn tokens(&self) -> String {

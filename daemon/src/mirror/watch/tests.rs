@@ -104,11 +104,11 @@ async fn the_end_of_a_displaced_write_is_noticed() {
     let home = place.home("");
     fs::write(place.path("token"), "hf_one").unwrap();
     let mut watch = watching(&[&home]);
+    let seen = observe(&home).unwrap();
     let writer = fs::OpenOptions::new()
         .write(true)
         .open(place.path("token"))
         .unwrap();
-    let seen = observe(&home).unwrap();
     let new = NewFiles {
         token: Some(Some(zeroize::Zeroizing::new(b"hf_two".to_vec()))),
         ..NewFiles::default()
