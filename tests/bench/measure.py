@@ -12,6 +12,7 @@ from session import Session, eventually
 
 VALUE = "hf_made_up_for_the_benchmark_0001work"
 OTHER = "hf_made_up_for_the_benchmark_0002play"
+EXPIRY = "4102444800"
 FILE_STORE = 'store = "file"\n'
 
 
@@ -132,20 +133,26 @@ def flushes():
 
 
 def following(rounds):
-    """Seconds from another tool's write to the event that tells that store and files agree on it."""
+    """Seconds from another tool's write until hfd has taken it up, and has put back what that write dropped: a
+    login by huggingface_hub 1.19, which knows of no expiry."""
     with Session(config=FILE_STORE, tokens=[("work", VALUE)]) as session:
+        stored, times = session.token_path.with_name("stored_tokens"), []
+        stored.write_text(stored.read_text().rstrip() + f"\nexpires_at = {EXPIRY}\n\n")
         session.start_daemon()
         take_up(session)
         watch = session.start(session.bin / "hfd", "watch", "--json", stdout=-1)
-        stored, times = session.token_path.with_name("stored_tokens"), []
         # Told by an event that the watch is there.
         session.hfd("switch", "work")
         next_event(watch, "switch")
+        others = ""
         for number in range(rounds):
+            others += f"[other-{number:04}]\nhf_token = {OTHER}{number:04}\n\n"
             before = time.monotonic()
-            with stored.open("a") as file:
-                file.write(f"[other-{number:04}]\nhf_token = {OTHER}{number:04}\n\n")
+            # Sorted, as upstream's file is; without the expiry.
+            stored.write_text(f"{others}[work]\nhf_token = {VALUE}\n\n")
             next_event(watch, "imported")
+            while EXPIRY not in stored.read_text():
+                time.sleep(0.0002)
             times.append(time.monotonic() - before)
         return statistics.median(times), max(times)
 
