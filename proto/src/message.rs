@@ -105,8 +105,8 @@ requests! {
     "lock" Lock => LockReply;
     /// Show them again.
     "unlock" Unlock => LockReply;
-    /// Ask the Hub whose token it is.
-    "whoami" Whoami => WhoamiReply, patience 45;
+    /// Ask the Hub whose token it is; where that does not know it, renew it and ask once more.
+    "whoami" Whoami => WhoamiReply, patience 90;
     /// Reconcile now.
     "sync" Sync => SyncReply;
     /// The state at a glance.

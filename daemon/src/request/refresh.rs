@@ -1,6 +1,7 @@
 //! A renewal that a person asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hfd_proto::{Error, Refresh, RefreshReply};
 
@@ -8,6 +9,9 @@ use crate::daemon::Daemon;
 use crate::engine::{not_logged_in, not_renewable};
 use crate::request::follow;
 use crate::snapshot::no_such_token;
+
+/// Less than clients wait, and more than the Hub, the lock and the keychain take where all is well.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Refresh) -> Result<RefreshReply, Error> {
     follow(daemon, request.home.as_ref()).await;
@@ -22,7 +26,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Refresh) -> Result<Ref
     if snapshot.token(&name)?.refresh.is_none() {
         return Err(not_renewable(&name));
     }
-    daemon.renew(&name).await?;
+    daemon.renew_within(PATIENCE, &name).await?;
     let snapshot = daemon.snapshot();
     let record = snapshot.index.tokens.get(&name);
     let expires_at = record.ok_or_else(|| no_such_token(&name))?.expires_at;
