@@ -57,12 +57,18 @@ struct Waiting {
 enum Progress {
     /// For the person.
     Asked,
+    /// Granted: it is kept from here on, whoever would call it off.
+    Granted,
     /// Granted, but not stored yet.
     Stuck(Error),
     Ended(Box<Result<LoginReply, Error>>),
 }
 
 impl Waiting {
+    fn is_asked(&self) -> bool {
+        matches!(*self.progress.borrow(), Progress::Asked)
+    }
+
     fn has_ended(&self) -> bool {
         matches!(*self.progress.borrow(), Progress::Ended(_))
     }
@@ -100,7 +106,7 @@ impl Logins {
         Some(waiting.describe(*id, true))
     }
 
-    /// Ends those that a new one takes the place of.
+    /// Ends those that a new one takes the place of. One that was granted is not among them.
     fn replace(&self, wishes: &BeginLogin) {
         let state = self.state();
         let same = |waiting: &&Waiting| {
@@ -197,7 +203,7 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
     drop(timeout(patience, ended).await);
     let progress = waiting.progress.borrow().clone();
     let (login, trouble) = match progress {
-        Progress::Asked => (None, None),
+        Progress::Asked | Progress::Granted => (None, None),
         Progress::Stuck(error) => (None, Some(error.message)),
         Progress::Ended(outcome) => (Some((*outcome)?), None),
     };
@@ -211,7 +217,7 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
 /// `cancel-login`.
 pub(crate) fn cancel(daemon: &Daemon, asked: &CancelLogin) -> LoginCancelled {
     let waiting = daemon.logins.get(asked.id).ok();
-    let waiting = waiting.filter(|waiting| !waiting.has_ended());
+    let waiting = waiting.filter(Waiting::is_asked);
     if let Some(waiting) = &waiting {
         waiting.cancel.notify_one();
     }
@@ -229,12 +235,15 @@ async fn see_through(
     tell: &watch::Sender<Progress>,
 ) -> Result<LoginReply, Error> {
     let granted = tokio::select! {
-        granted = poll(daemon, waiting, device, &client_id) => granted?,
+        // Whoever was told that it is called off must not find it stored.
+        biased;
         () = waiting.cancel.notified() => {
             return Err(Error::new(Kind::Refused, "the login was called off")
                 .hint("repeat it: hfd login"));
         }
+        granted = poll(daemon, waiting, device, &client_id) => granted?,
     };
+    tell.send_replace(Progress::Granted);
     if let Some(date) = granted.date {
         daemon.clock.told(date);
     }
