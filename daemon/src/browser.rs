@@ -57,18 +57,12 @@ struct Waiting {
 enum Progress {
     /// For the person.
     Asked,
-    /// Granted: it is kept from here on, whoever would call it off.
-    Granted,
     /// Granted, but not stored yet.
     Stuck(Error),
     Ended(Box<Result<LoginReply, Error>>),
 }
 
 impl Waiting {
-    fn is_asked(&self) -> bool {
-        matches!(*self.progress.borrow(), Progress::Asked)
-    }
-
     fn has_ended(&self) -> bool {
         matches!(*self.progress.borrow(), Progress::Ended(_))
     }
@@ -106,7 +100,7 @@ impl Logins {
         Some(waiting.describe(*id, true))
     }
 
-    /// Ends those that a new one takes the place of. One that was granted is not among them.
+    /// Ends those that a new one takes the place of.
     fn replace(&self, wishes: &BeginLogin) {
         let state = self.state();
         let same = |waiting: &&Waiting| {
@@ -203,7 +197,7 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
     drop(timeout(patience, ended).await);
     let progress = waiting.progress.borrow().clone();
     let (login, trouble) = match progress {
-        Progress::Asked | Progress::Granted => (None, None),
+        Progress::Asked => (None, None),
         Progress::Stuck(error) => (None, Some(error.message)),
         Progress::Ended(outcome) => (Some((*outcome)?), None),
     };
@@ -217,7 +211,7 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
 /// `cancel-login`.
 pub(crate) fn cancel(daemon: &Daemon, asked: &CancelLogin) -> LoginCancelled {
     let waiting = daemon.logins.get(asked.id).ok();
-    let waiting = waiting.filter(Waiting::is_asked);
+    let waiting = waiting.filter(|waiting| !waiting.has_ended());
     if let Some(waiting) = &waiting {
         waiting.cancel.notify_one();
     }
@@ -235,15 +229,12 @@ async fn see_through(
     tell: &watch::Sender<Progress>,
 ) -> Result<LoginReply, Error> {
     let granted = tokio::select! {
-        // Whoever was told that it is called off must not find it stored.
-        biased;
+        granted = poll(daemon, waiting, device, &client_id) => granted?,
         () = waiting.cancel.notified() => {
             return Err(Error::new(Kind::Refused, "the login was called off")
                 .hint("repeat it: hfd login"));
         }
-        granted = poll(daemon, waiting, device, &client_id) => granted?,
     };
-    tell.send_replace(Progress::Granted);
     if let Some(date) = granted.date {
         daemon.clock.told(date);
     }

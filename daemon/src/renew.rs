@@ -26,10 +26,6 @@ const ALONE: Duration = Duration::from_secs(30);
 /// The longest sleep: timers stand still while the machine does, and the clock may be set.
 const LOOK: Duration = Duration::from_secs(300);
 
-/// How long whoever asked for a token waits for its renewal: clients wait 10 s for the answer. It goes
-/// on without them.
-pub(crate) const SOON: Duration = Duration::from_secs(8);
-
 /// How long the time is not asked again of a Hub that did not tell.
 const ASK_TIME: i64 = 60;
 
@@ -112,33 +108,13 @@ impl Daemon {
         outcome.unwrap_or_else(|| Err(leaving()))
     }
 
-    /// The same, for an asker that waits only so long. A client that gives up by itself has nothing
-    /// better to advise than to end the daemon, which would cost the answer.
-    ///
-    /// # Errors
-    /// [`Kind::TimedOut`] where it takes longer; those of [`Daemon::renew`].
-    pub(crate) async fn renew_within(
-        self: &Arc<Self>,
-        patience: Duration,
-        name: &TokenName,
-    ) -> Result<(), Error> {
-        let renewed = timeout(patience, self.renew(name)).await;
-        renewed.unwrap_or_else(|_| {
-            Err(
-                Error::new(Kind::TimedOut, "the token is still being renewed").hint(
-                    "repeat it in a moment: hfd goes on with it, and `hfd status` tells more",
-                ),
-            )
-        })
-    }
-
     /// Renews a token that has ended, and waits a moment for that. Whoever asked for it gets the old
     /// one where it does not succeed.
     pub(crate) async fn renew_ended(self: &Arc<Self>, name: &TokenName, record: &Record) {
         let ended = record.expires_at.is_some_and(|end| end <= self.clock.now());
         let can = record.refresh.is_some() && record.renewal.refused != record.refresh;
         if ended && can && self.renewals.trouble(name, record).is_none() {
-            drop(self.renew_within(SOON, name).await);
+            drop(timeout(Duration::from_secs(8), self.renew(name)).await);
         }
     }
 }

@@ -106,7 +106,7 @@ requests! {
     /// Show them again.
     "unlock" Unlock => LockReply;
     /// Ask the Hub whose token it is; where that does not know it, renew it and ask once more.
-    "whoami" Whoami => WhoamiReply, patience 90;
+    "whoami" Whoami => WhoamiReply, patience 45;
     /// Reconcile now.
     "sync" Sync => SyncReply;
     /// The state at a glance.

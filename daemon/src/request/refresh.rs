@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hfd_proto::{Error, Refresh, RefreshReply};
+use hfd_proto::{Error, Kind, Refresh, RefreshReply, TokenName};
+use tokio::time::timeout;
 
 use crate::daemon::Daemon;
 use crate::engine::{not_logged_in, not_renewable};
@@ -26,9 +27,17 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Refresh) -> Result<Ref
     if snapshot.token(&name)?.refresh.is_none() {
         return Err(not_renewable(&name));
     }
-    daemon.renew_within(PATIENCE, &name).await?;
+    // It goes on without the asker.
+    let renewed = timeout(PATIENCE, daemon.renew(&name)).await;
+    renewed.unwrap_or_else(|_| Err(still_renewing(&name)))?;
     let snapshot = daemon.snapshot();
     let record = snapshot.index.tokens.get(&name);
     let expires_at = record.ok_or_else(|| no_such_token(&name))?.expires_at;
     Ok(RefreshReply { name, expires_at })
+}
+
+fn still_renewing(name: &TokenName) -> Error {
+    let message = format!("{} is still being renewed", name.escaped());
+    Error::new(Kind::TimedOut, message)
+        .hint("the renewal goes on: repeat it in a moment; `hfd status` tells more")
 }

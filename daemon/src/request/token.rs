@@ -8,7 +8,6 @@ use super::follow;
 use crate::daemon::Daemon;
 use crate::engine::{locked, not_logged_in, token_of};
 use crate::mirror::{NotOurs, Seen, Waiting, observe};
-use crate::renew::SOON;
 use crate::snapshot::Snapshot;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
@@ -45,7 +44,7 @@ async fn ending(
     let mut why = None;
     if let Some((name, record)) = record {
         match request.min_ttl {
-            Some(_) => why = daemon.renew_within(SOON, name).await.err(),
+            Some(_) => why = daemon.renew(name).await.err(),
             None => daemon.renew_ended(name, record).await,
         }
         let reply = look_up(daemon, &daemon.snapshot(), &request).await?;

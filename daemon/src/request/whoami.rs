@@ -6,7 +6,6 @@ use hfd_proto::{Endpoint, Error, Kind, Network, Secret, Token, TokenName, Whoami
 
 use crate::daemon::Daemon;
 use crate::hub::{Identity, Refusal};
-use crate::renew::SOON;
 use crate::request::token;
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<WhoamiReply, Error> {
@@ -80,18 +79,13 @@ impl Asked<'_> {
         if let Some(name) = self.name {
             let snapshot = daemon.snapshot();
             let record = snapshot.index.tokens.get(name);
-            if record.is_some_and(|record| record.refresh.is_some()) {
-                match daemon.renew_within(SOON, name).await {
-                    // What is under way may answer the question yet: nothing is known to be wrong.
-                    Err(error) if error.kind == Kind::TimedOut => return Err(error),
-                    renewed => drop(renewed),
-                }
-                if let Some(record) = daemon.snapshot().index.tokens.get(name)
-                    && record.access != print
-                {
-                    let renewed = daemon.value(name, record).await?;
-                    return Ok(self.ask(&renewed).await?);
-                }
+            if record.is_some_and(|record| record.refresh.is_some())
+                && daemon.renew(name).await.is_ok()
+                && let Some(record) = daemon.snapshot().index.tokens.get(name)
+                && record.access != print
+            {
+                let renewed = daemon.value(name, record).await?;
+                return Ok(self.ask(&renewed).await?);
             }
             daemon.engine.rejected(name.clone(), print);
         }
