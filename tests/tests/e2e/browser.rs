@@ -15,6 +15,11 @@ pub(crate) fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// The line of the configuration that says whose tokens other tools write into the files.
+pub(crate) fn your_hub(sandbox: &Sandbox) -> String {
+    format!("endpoint = \"{}\"\n", sandbox.hub().endpoint())
+}
+
 /// A login that was begun, and its code.
 fn begin(sandbox: &Sandbox) -> (Running<'_>, String) {
     // One of a daemon that is gone waits at the Hub until it expires.
@@ -248,7 +253,8 @@ fn two_accounts_are_kept_apart() {
 #[test]
 fn a_login_of_hf_is_taken_over_whole() {
     let sandbox = sandbox();
-    sandbox.configure("refresh_tokens = \"withhold\"\n");
+    let hub = your_hub(&sandbox);
+    sandbox.configure(&format!("{hub}refresh_tokens = \"withhold\"\n"));
     sandbox.hfd(["sync"]).ok();
     let login = sandbox.hf(["auth", "login"]).spawn();
     let device = sandbox.hub().wait_for_pending();

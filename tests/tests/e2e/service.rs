@@ -17,9 +17,14 @@ fn session(sandbox: &Sandbox) -> UserManager<'_> {
 
 /// One in which it runs hfd.
 fn installed(sandbox: &Sandbox) -> UserManager<'_> {
-    let manager = session(sandbox);
+    session(sandbox);
+    install(sandbox)
+}
+
+/// Has the systemd that runs run hfd.
+pub(crate) fn install(sandbox: &Sandbox) -> UserManager<'_> {
     sandbox.hfd(["service", "install"]).ok();
-    manager
+    sandbox.user_manager()
 }
 
 fn unit(sandbox: &Sandbox) -> PathBuf {
