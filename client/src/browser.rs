@@ -5,20 +5,31 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
 
 use hfd_proto::{
-    AwaitLogin, BeginLogin, CancelLogin, Connection, Error, Kind, LoginBegun, LoginReply, escape,
+    AwaitLogin, BeginLogin, CancelLogin, Error, Kind, LoginBegun, LoginReply, LoginState, escape,
 };
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
+use crate::command::quoted;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::{Context, session};
 
-/// How long the daemon is waited for at a time, in seconds: where a clock is shown, or Ctrl-C has to
-/// be noticed, and elsewhere.
+/// How long the daemon is waited for at a time, in seconds: it says then how long there is time.
 const TICK: u64 = 1;
+
+/// How soon Ctrl-C is heard: not felt by whoever presses it.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a login that was given up may take to begin all the same, to be called off then: most Hubs
+/// answer sooner. Nobody knows the code of one that begins later, and it expires.
+const BEGINNING: Duration = Duration::from_secs(1);
 
 /// What a program is told, a line each.
 #[derive(Serialize)]
@@ -38,20 +49,29 @@ pub(crate) fn log_in(
     open: bool,
     context: &Context,
 ) -> Result<LoginReply, Failure> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&interrupted))
-            .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
-    }
-    let mut connection = session::connect(&context.env)?;
-    let begun = connection.request(wishes)?;
-    let asking = Asking {
-        begun: &begun,
+    let interrupted = hear_interruptions()?;
+    let news = follow(wishes);
+    let mut asking = Asking {
+        begun: None,
+        told: None,
         clock: !context.output.is_json() && io::stderr().is_terminal(),
         context,
     };
-    asking.begin(open)?;
-    let outcome = asking.wait(&mut connection, &interrupted);
+    let outcome = loop {
+        if interrupted.load(Ordering::Relaxed) {
+            break Err(asking.give_up(&news));
+        }
+        match news.recv_timeout(LOOK) {
+            Ok(Ok(News::Begun(begun))) => asking.begin(begun, open)?,
+            Ok(Ok(News::State(state))) => match state.login {
+                Some(reply) => break Ok(reply),
+                None => asking.show(state)?,
+            },
+            Ok(Err(error)) => break Err(error),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break Err(ended()),
+        }
+    };
     asking.clear();
     let reply = outcome?;
     if context.output.is_json() {
@@ -60,18 +80,67 @@ pub(crate) fn log_in(
     Ok(reply)
 }
 
+/// Becomes true with Ctrl-C; a second one ends hfd on the spot.
+fn hear_interruptions() -> Result<Arc<AtomicBool>, Error> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let status = i32::from(Kind::Interrupted.exit_status());
+        // In this order: what the first one sets is looked at with the second.
+        flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupted))
+            .and_then(|_| flag::register(signal, Arc::clone(&interrupted)))
+            .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
+    }
+    Ok(interrupted)
+}
+
+/// What the daemon says.
+enum News {
+    Begun(LoginBegun),
+    State(LoginState),
+}
+
+/// Speaks with the daemon on a thread of its own: that may take long, and the person is heard meanwhile.
+fn follow(wishes: BeginLogin) -> Receiver<Result<News, Error>> {
+    let (tell, news) = channel();
+    thread::spawn(move || {
+        if let Err(error) = converse(wishes, &tell) {
+            // Where nobody listens, the person has given up.
+            let _ = tell.send(Err(error));
+        }
+    });
+    news
+}
+
+fn converse(wishes: BeginLogin, tell: &Sender<Result<News, Error>>) -> Result<(), Error> {
+    let mut connection = session::connect(&Environment::of_process())?;
+    let begun = connection.exchange(wishes)?.ok_or_else(ended)?;
+    let id = begun.id;
+    let mut heard = tell.send(Ok(News::Begun(begun))).is_ok();
+    while heard {
+        let wait = Some(TICK);
+        let state = connection.exchange(AwaitLogin { id, wait })?;
+        let state = state.ok_or_else(ended)?;
+        let done = state.login.is_some();
+        heard = tell.send(Ok(News::State(state))).is_ok() && !done;
+    }
+    Ok(())
+}
+
 struct Asking<'a> {
-    begun: &'a LoginBegun,
+    /// `None` until the Hub has given a code.
+    begun: Option<LoginBegun>,
+    /// The trouble that the person knows of.
+    told: Option<String>,
     /// Whether the time left is shown, on a line that is written again and again.
     clock: bool,
     context: &'a Context,
 }
 
 impl Asking<'_> {
-    fn begin(&self, open: bool) -> Result<(), Failure> {
-        let (begun, output) = (self.begun, self.context.output);
+    fn begin(&mut self, begun: LoginBegun, open: bool) -> Result<(), Failure> {
+        let output = self.context.output;
         if output.is_json() {
-            output.json_line(&Event::Code(begun))?;
+            output.json_line(&Event::Code(&begun))?;
         } else {
             // Not a note: whoever wants no notes must still know where to go.
             let (url, code) = (escape(&begun.complete_url), escape(&begun.code));
@@ -90,34 +159,18 @@ impl Asking<'_> {
         if open && is_desktop(&self.context.env) && is_safe(&begun.complete_url) {
             open_browser(&begun.complete_url);
         }
+        self.begun = Some(begun);
         Ok(())
     }
 
-    fn wait(
-        &self,
-        connection: &mut Connection,
-        interrupted: &AtomicBool,
-    ) -> Result<LoginReply, Failure> {
-        let id = self.begun.id;
-        let mut told = None;
-        loop {
-            if interrupted.load(Ordering::Relaxed) {
-                // One that is being granted at this moment is kept: then there is nothing to end.
-                connection.request(CancelLogin { id })?;
-                return Err(Error::new(Kind::Interrupted, "interrupted").into());
-            }
-            let wait = Some(TICK);
-            let state = connection.request(AwaitLogin { id, wait }).map_err(lost)?;
-            if let Some(reply) = state.login {
-                return Ok(reply);
-            }
-            match &state.trouble {
-                None => self.tick(state.expires_in),
-                Some(trouble) if told.as_ref() != Some(trouble) => self.tell(trouble)?,
-                Some(_) => {}
-            }
-            told = state.trouble;
+    fn show(&mut self, state: LoginState) -> Result<(), Failure> {
+        match &state.trouble {
+            None => self.tick(state.expires_in),
+            Some(trouble) if self.told.as_ref() != Some(trouble) => self.tell(trouble)?,
+            Some(_) => {}
         }
+        self.told = state.trouble;
+        Ok(())
     }
 
     fn tick(&self, left: u64) {
@@ -147,18 +200,74 @@ impl Asking<'_> {
             }
         }
     }
+
+    /// Calls the login off; what has become of it, as the error to end with.
+    fn give_up(&self, news: &Receiver<Result<News, Error>>) -> Error {
+        let interrupted = |message: String| Error::new(Kind::Interrupted, message);
+        let id = match &self.begun {
+            Some(begun) => begun.id,
+            None => match news.recv_timeout(BEGINNING) {
+                Ok(Ok(News::Begun(begun))) => begun.id,
+                _ => return interrupted("interrupted".to_owned()),
+            },
+        };
+        let kept = |which: &str| {
+            interrupted(format!(
+                "interrupted, but {which} had been granted already: it is kept"
+            ))
+            .hint("hfd logout removes it")
+        };
+        match call_off(id, &self.context.env) {
+            Ok(CalledOff::Ended) => interrupted("interrupted".to_owned()),
+            Ok(CalledOff::Granted) => kept("the login"),
+            Ok(CalledOff::Stored(reply)) => kept(&quoted(reply.name.as_str())),
+            Err(error) => interrupted(format!(
+                "interrupted, but the login may still be granted: {}",
+                error.message
+            ))
+            .hint("do not grant it in the browser, or log out again: hfd logout"),
+        }
+    }
+}
+
+/// What became of a login that the person gave up.
+enum CalledOff {
+    /// Nothing is left of it.
+    Ended,
+    /// The person had granted it, and it is stored soon.
+    Granted,
+    /// It was finished.
+    Stored(Box<LoginReply>),
+}
+
+/// On a connection of its own: the other one may wait for a daemon that hangs.
+fn call_off(id: u64, env: &Environment) -> Result<CalledOff, Error> {
+    let Some(mut connection) = session::find(&env.place()?)? else {
+        // It went with its daemon.
+        return Ok(CalledOff::Ended);
+    };
+    if connection.request(CancelLogin { id })?.cancelled {
+        return Ok(CalledOff::Ended);
+    }
+    let wait = Some(0);
+    Ok(match connection.request(AwaitLogin { id, wait }) {
+        Ok(LoginState { login: None, .. }) => CalledOff::Granted,
+        Ok(LoginState {
+            login: Some(reply), ..
+        }) => CalledOff::Stored(Box::new(reply)),
+        // Denied, or expired.
+        Err(error) if error.kind == Kind::Refused => CalledOff::Ended,
+        Err(error) => return Err(error),
+    })
 }
 
 /// The daemon knew of the login, and nobody else does.
-fn lost(error: Error) -> Error {
-    match error.kind {
-        Kind::DaemonUnreachable => Error::new(
-            Kind::DaemonUnreachable,
-            "the daemon ended while the login waited for you",
-        )
-        .hint("repeat it: hfd login"),
-        _ => error,
-    }
+fn ended() -> Error {
+    Error::new(
+        Kind::DaemonUnreachable,
+        "the daemon ended while the login waited for you",
+    )
+    .hint("repeat it: hfd login")
 }
 
 /// Whether there is a screen on this machine that the person sees.
@@ -179,8 +288,12 @@ fn open_browser(url: &str) {
         () if cfg!(target_os = "macos") => "open",
         () => "xdg-open",
     };
+    let mut browser = Command::new(program);
+    // Ctrl-C at this terminal is for hfd.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut browser, 0);
     // Where there is no browser the person opens the URL, which is shown.
-    let _ = Command::new(program)
+    let _ = browser
         .arg(url)
         .env_remove("HF_TOKEN")
         .env_remove("HUGGING_FACE_HUB_TOKEN")

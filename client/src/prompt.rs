@@ -171,7 +171,7 @@ impl<'a> Menu<'a> {
 fn choose(terminal: &mut (impl Read + Write), menu: &Menu<'_>, start: usize) -> io::Result<usize> {
     let (count, mut keys) = (menu.items.len(), Keys::default());
     let mut chosen = start.min(count - 1);
-    let hint = "arrows or j and k, then Enter";
+    let hint = "arrows, j and k or a number, then Enter";
     writeln!(terminal, "{} ({hint})", menu.title)?;
     menu.draw(chosen, terminal)?;
     loop {
@@ -179,6 +179,9 @@ fn choose(terminal: &mut (impl Read + Write), menu: &Menu<'_>, start: usize) -> 
         chosen = match key {
             Key::Up | Key::Byte(b'k') => (chosen + count - 1) % count,
             Key::Down | Key::Byte(b'j') => (chosen + 1) % count,
+            Key::Byte(digit @ b'1'..=b'9') if usize::from(digit - b'1') < count => {
+                usize::from(digit - b'1')
+            }
             Key::Enter => return Ok(chosen),
             Key::Interrupt | Key::End | Key::Escape | Key::Byte(b'q') => {
                 return Err(interrupted());
@@ -266,6 +269,8 @@ mod tests {
         assert_eq!(pick(b"\r", 2).unwrap(), 2);
         assert_eq!(pick(b"\x1b[B\x1b[B\r", 0).unwrap(), 2);
         assert_eq!(pick(b"k\r", 0).unwrap(), 3);
+        // There is no ninth.
+        assert_eq!(pick(b"39\r", 0).unwrap(), 2);
         assert_eq!(
             pick(b"q", 0).unwrap_err().kind(),
             io::ErrorKind::Interrupted
@@ -275,7 +280,7 @@ mod tests {
         let screen = String::from_utf8(terminal.screen).unwrap();
         assert_eq!(
             screen,
-            "Which? (arrows or j and k, then Enter)\n> a\n  b\n\u{1b}[2A\r\u{1b}[J  c\n> d\n"
+            "Which? (arrows, j and k or a number, then Enter)\n> a\n  b\n\u{1b}[2A\r\u{1b}[J  c\n> d\n"
         );
     }
 }

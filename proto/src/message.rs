@@ -105,7 +105,7 @@ requests! {
     "lock" Lock => LockReply;
     /// Show them again.
     "unlock" Unlock => LockReply;
-    /// Ask the Hub whose token it is.
+    /// Ask the Hub whose token it is; where that does not know it, renew it and ask once more.
     "whoami" Whoami => WhoamiReply, patience 45;
     /// Reconcile now.
     "sync" Sync => SyncReply;

@@ -556,9 +556,13 @@ fn unused_mark() -> u32 {
     }
 }
 
+/// What starts a program with a mark, and as a session of its own does: no terminal, and no signal
+/// ignored, whatever is true of the tests themselves (`tests/run &`). Each of these programs becomes the
+/// next, so that the process id is the program's.
 fn marked(mark: u32, program: &Path) -> Command {
-    let mut command = Command::new("/usr/bin/prlimit");
+    let mut command = Command::new("/usr/bin/env");
     command
+        .args(["--default-signal", "/usr/bin/setsid", "/usr/bin/prlimit"])
         .arg(format!("--msgqueue={mark}:{mark}"))
         .arg("--")
         .arg(program);

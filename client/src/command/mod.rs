@@ -122,7 +122,7 @@ fn ending_warning(
 }
 
 /// Text of somebody else's, in the backticks that names stand in.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("`{}`", escape(text))
 }
 

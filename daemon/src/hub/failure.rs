@@ -57,7 +57,7 @@ pub(super) fn explain(error: &reqwest::Error, endpoint: &Endpoint, route: &Route
         ))
         .hint("ask who runs the proxy, or name the host in NO_PROXY"),
         None => unreachable(format!("the Hub at {endpoint} cannot be reached: {cause}"))
-            .hint("check the network; behind a proxy set HTTPS_PROXY"),
+            .hint("check the network; behind a proxy set network.proxy in config.toml, or HTTPS_PROXY for a request of your own"),
     }
 }
 
@@ -67,7 +67,9 @@ fn certificate_hint(error: &rustls::Error) -> &'static str {
         rustls::Error::InvalidCertificate(
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. },
         ) => "check this machine's clock",
-        _ => "where a proxy opens TLS, point SSL_CERT_FILE at a bundle that holds its certificate",
+        _ => {
+            "where a proxy opens TLS, point ca_file in config.toml, or SSL_CERT_FILE for a request of your own, at a bundle that holds its certificate"
+        }
     }
 }
 

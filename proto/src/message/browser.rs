@@ -89,7 +89,7 @@ pub struct CancelLogin {
 /// Whether there was one to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginCancelled {
-    /// False where it had ended before.
+    /// False where it had been granted, and is kept, or had ended otherwise.
     pub cancelled: bool,
 }
 

@@ -55,8 +55,19 @@ impl Hub {
     /// When there is none after ten seconds.
     #[track_caller]
     pub fn wait_for_pending(&self) -> Device {
+        self.wait_for_pending_beside(&[])
+    }
+
+    /// The same, passing over those that waited before.
+    ///
+    /// # Panics
+    /// When there is none after ten seconds.
+    #[track_caller]
+    pub fn wait_for_pending_beside(&self, before: &[Device]) -> Device {
+        let is_old = |device: &Device| before.iter().any(|old| old.user_code == device.user_code);
         self.shared.wait_for("a login waits", |state| {
-            state.oauth.pending(Instant::now()).pop()
+            let pending = state.oauth.pending(Instant::now());
+            pending.into_iter().rfind(|device| !is_old(device))
         })
     }
 }

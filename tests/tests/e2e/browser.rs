@@ -15,10 +15,17 @@ pub(crate) fn sandbox() -> Sandbox {
     sandbox
 }
 
+/// The line of the configuration that says whose tokens other tools write into the files.
+pub(crate) fn your_hub(sandbox: &Sandbox) -> String {
+    format!("endpoint = \"{}\"\n", sandbox.hub().endpoint())
+}
+
 /// A login that was begun, and its code.
 fn begin(sandbox: &Sandbox) -> (Running<'_>, String) {
+    // One of a daemon that is gone waits at the Hub until it expires.
+    let before = sandbox.hub().pending();
     let login = sandbox.hfd(["login"]).spawn();
-    let device = sandbox.hub().wait_for_pending();
+    let device = sandbox.hub().wait_for_pending_beside(&before);
     (login, device.user_code)
 }
 
@@ -141,6 +148,52 @@ fn ctrl_c_leaves_nothing_behind() {
 }
 
 #[test]
+fn ctrl_c_after_the_person_has_granted_it_says_that_the_login_is_kept() {
+    let sandbox = sandbox();
+    // Granted and fetched, and the Hub does not say whose it is: it is not stored yet.
+    let late = Failure::Delay(Duration::from_secs(3));
+    sandbox.hub().fail_once("/api/whoami-v2", late);
+    let (login, code) = begin(&sandbox);
+    sandbox.hub().approve(&code);
+    eventually("it was fetched", || !sandbox.hub().grants().is_empty());
+    eventually("the Hub is asked whose it is", || {
+        let seen = sandbox.hub().seen();
+        seen.iter().any(|seen| seen.target.ends_with("whoami-v2"))
+    });
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    assert_eq!(ended.status, 130, "{ended}");
+    ended.notes("it is kept").notes("hfd logout");
+    let grant = &sandbox.hub().grants()[0];
+    eventually("it is stored", || {
+        sandbox.token_file().as_ref() == Some(&grant.access)
+    });
+    // Nor does another login end it.
+    sandbox.hfd(["list"]).ok().shows("oauth-alice");
+}
+
+#[test]
+fn ctrl_c_is_heard_while_the_hub_has_not_answered_and_while_the_daemon_hangs() {
+    let sandbox = sandbox();
+    sandbox.hfd(["list"]).ok();
+    sandbox.hub().fail_once("/oauth/device", Failure::Hang);
+    let login = sandbox.hfd(["login"]).spawn();
+    sandbox.hub().wait_for_requests(1);
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    assert_eq!(ended.status, 130, "{ended}");
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    assert!(login.line().contains("\"code\""));
+    processes::freeze(sandbox.daemon_pid());
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    processes::thaw(sandbox.daemon_pid());
+    assert_eq!(ended.status, 130, "{ended}");
+    let message = ended.error()["message"].to_string();
+    assert!(message.contains("may still be granted"), "{message}");
+}
+
+#[test]
 fn a_client_that_is_gone_does_not_lose_a_login_that_is_granted() {
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
@@ -200,7 +253,8 @@ fn two_accounts_are_kept_apart() {
 #[test]
 fn a_login_of_hf_is_taken_over_whole() {
     let sandbox = sandbox();
-    sandbox.configure("refresh_tokens = \"withhold\"\n");
+    let hub = your_hub(&sandbox);
+    sandbox.configure(&format!("{hub}refresh_tokens = \"withhold\"\n"));
     sandbox.hfd(["sync"]).ok();
     let login = sandbox.hf(["auth", "login"]).spawn();
     let device = sandbox.hub().wait_for_pending();

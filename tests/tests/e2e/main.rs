@@ -26,6 +26,8 @@ mod renewal;
 mod revoke;
 mod scenarios;
 mod service;
+mod terminal;
 mod tokens;
 mod versions;
 mod wire;
+mod withhold;

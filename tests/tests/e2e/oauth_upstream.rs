@@ -7,7 +7,7 @@ use hfd_e2e::Sandbox;
 use hfd_e2e::hub::{Failure, Reason};
 
 /// Has the active token end within the day in which huggingface_hub renews.
-const NEARLY_OVER: &str = "
+pub(crate) const NEARLY_OVER: &str = "
 import configparser, time
 from huggingface_hub import constants
 stored = configparser.ConfigParser(interpolation=None)
@@ -17,7 +17,7 @@ with open(constants.HF_STORED_TOKENS_PATH, 'w') as file:
     stored.write(file)
 ";
 
-const GET_TOKEN: &str = "import huggingface_hub as h; print(h.get_token())";
+pub(crate) const GET_TOKEN: &str = "import huggingface_hub as h; print(h.get_token())";
 
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::builder().no_bus().start();
@@ -39,7 +39,7 @@ fn log_in(sandbox: &Sandbox) {
 }
 
 /// The value of a key in the one section of `stored_tokens`.
-fn stored(sandbox: &Sandbox, key: &str) -> String {
+pub(crate) fn stored(sandbox: &Sandbox, key: &str) -> String {
     let text = sandbox.stored_tokens().unwrap();
     let mut lines = text.lines().filter_map(|line| line.split_once(" = "));
     lines.find(|(found, _)| *found == key).unwrap().1.to_owned()

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use hfd_e2e::hub::Failure;
-use hfd_e2e::{Sandbox, eventually, processes};
+use hfd_e2e::{Desktop, Sandbox, eventually, processes};
 
 use crate::browser;
 
@@ -50,6 +50,26 @@ fn who_needs_a_token_for_longer_gets_one() {
     token.prints(&grant.access);
     // The Hub gives none that lives so long.
     sandbox.hfd(["token", "--min-ttl", "601"]).exits(14);
+}
+
+#[test]
+fn a_hub_that_is_slow_costs_the_asker_a_moment_and_the_session_nothing() {
+    let sandbox = session(600);
+    let before = sandbox.token_file().unwrap();
+    let slow = Failure::Delay(Duration::from_secs(12));
+    sandbox.hub().fail_once("/oauth/token", slow);
+    // Longer than clients wait. What is said must not have anybody end the daemon now.
+    sandbox
+        .hfd(["token", "--min-ttl", "601"])
+        .exits(13)
+        .notes("still being renewed")
+        .notes("goes on");
+    eventually("it is renewed all the same", || {
+        sandbox.token_file().is_some_and(|token| token != before)
+    });
+    assert_eq!(sandbox.hub().grants()[0].uses, [1, 0]);
+    sandbox.hfd(["whoami"]).ok();
+    assert!(attention(&sandbox).is_empty(), "nothing was wrong with it");
 }
 
 #[test]
@@ -105,6 +125,32 @@ fn a_session_that_the_hub_has_ended_is_said_and_not_asked_about_again() {
         .shows("log in again: hfd login");
     browser::log_in(&sandbox);
     assert!(attention(&sandbox).is_empty());
+}
+
+#[test]
+fn the_end_of_a_session_is_told_once_on_the_desktop() {
+    let sandbox = session(600);
+    let mut desktop = Desktop::start(&sandbox);
+    sandbox.hfd(["refresh"]).ok();
+    assert_eq!(desktop.notifications(), [""; 0], "nothing is wrong");
+    let refusal = Failure::OAuth(400, "invalid_grant".to_owned());
+    sandbox.hub().fail_at("/oauth/token", refusal);
+    sandbox.hub().expire(&sandbox.token_file().unwrap());
+    sandbox.hfd(["refresh"]).exits(14);
+    // However often it is asked for from now on.
+    for again in [
+        &["whoami"][..],
+        &["token", "--min-ttl", "601"],
+        &["refresh"],
+    ] {
+        sandbox.hfd(again).exits(14);
+    }
+    sandbox.hfd(["service", "restart"]).ok();
+    sandbox.hfd(["token", "--min-ttl", "601"]).exits(14);
+    let told = desktop.notifications();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("log in again as oauth-alice"), "{told:?}");
+    assert!(told[0].contains("hfd login"), "{told:?}");
 }
 
 #[test]
