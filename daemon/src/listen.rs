@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::boot;
 use crate::connection;
 use crate::daemon::Daemon;
 use crate::lock::Lock;
@@ -33,6 +34,9 @@ const OWN_FILES: usize = 64;
 /// How often lock and socket are looked at. A timer of tokio's costs about three wake-ups each time,
 /// and a client that finds the socket gone has the daemon look at once (SIGHUP), so seldom is enough.
 const LOOK: Duration = Duration::from_secs(120);
+
+/// How often what was kept for long enough is removed, in seconds: it is promised in days.
+const DAY: i64 = 24 * 3600;
 
 /// How long after the last work memory is given back: what comes in a burst is over by then.
 const QUIET: Duration = Duration::from_secs(2);
@@ -188,6 +192,7 @@ pub async fn serve(
     let mut look = tokio::time::interval(LOOK);
     let mut quiet = pin!(tokio::time::sleep(QUIET));
     let mut untidy = true;
+    let mut tidied = boot();
     let mut lock_due = daemon.lock_due().map(Instant::from_std);
     loop {
         tokio::select! {
@@ -206,7 +211,13 @@ pub async fn serve(
                 }
             },
             _ = look.tick() => match lock.holds() {
-                true => mend(&mut socket, &place, lock, &moved),
+                true => {
+                    mend(&mut socket, &place, lock, &moved);
+                    if boot() - tidied >= DAY {
+                        tidied = boot();
+                        daemon.engine.tidy();
+                    }
+                }
                 false => break lock_is_gone(),
             },
             () = daemon.untidy.notified() => {
@@ -244,7 +255,7 @@ fn lock_itself(daemon: &Arc<Daemon>) {
     }
     let daemon = Arc::clone(daemon);
     tokio::spawn(async move {
-        match daemon.engine.lock(true).await {
+        match daemon.engine.lock(true, None).await {
             Ok(_) => {
                 tracing::info!("locked: no token was asked for, for as long as lock_after says")
             }
