@@ -1,14 +1,23 @@
 //! The value of a token: what everything else here is for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
+use tokio::time::{Instant, sleep};
 
 use super::follow;
 use crate::daemon::Daemon;
 use crate::engine::{locked, not_logged_in, token_of};
 use crate::mirror::{NotOurs, Seen, Waiting, observe};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{MirrorNow, Snapshot};
+
+/// How long a tool may take from emptying `token` to writing it. They need microseconds; a machine
+/// under load takes the rest, and a person who has logged out waits no longer than is felt.
+const REWRITE: Duration = Duration::from_millis(100);
+
+/// How often it is looked at meanwhile.
+const GLANCE: Duration = Duration::from_millis(5);
 
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
     let snapshot = daemon.snapshot();
@@ -119,7 +128,11 @@ async fn active(
             return named(daemon, snapshot, name).await;
         }
         daemon.engine.notice(None);
-        return from_file(snapshot, now.disk.run(None, observe).await);
+        let seen = match mirror.active {
+            Some(_) => rewritten(daemon, &home, now).await,
+            None => now.disk.run(None, observe).await,
+        };
+        return from_file(snapshot, seen);
     }
     if !snapshot.index.had_mirror {
         // The first home of all becomes a mirror; what lies in it is taken up without waiting.
@@ -127,6 +140,25 @@ async fn active(
     }
     let seen = daemon.guests.look(home).await;
     from_file(snapshot, seen)
+}
+
+/// Reads the files. Tools write `token` by emptying it first: where something was active it is
+/// looked at again for a moment before that is believed.
+async fn rewritten(
+    daemon: &Daemon,
+    home: &Home,
+    now: &MirrorNow,
+) -> Result<Result<Seen, NotOurs>, Waiting> {
+    let latest = Instant::now() + REWRITE;
+    loop {
+        let seen = now.disk.run(None, observe).await;
+        let empty = matches!(&seen, Ok(Ok(seen)) if token_of(seen) == Ok(None));
+        let is_active = daemon.snapshot().active(Some(home)).is_some();
+        if !empty || !is_active || Instant::now() >= latest {
+            return seen;
+        }
+        sleep(GLANCE).await;
+    }
 }
 
 fn from_file(
