@@ -149,6 +149,10 @@ impl Worker {
             self.look_for_leftovers(home);
             Trouble::new(MirrorState::Waiting, waiting.to_string())
         })?;
+        let found = found.map_err(|error| {
+            self.look_for_leftovers(home);
+            Trouble::new(MirrorState::Pending, error.to_string())
+        })?;
         for displaced in found {
             self.take_up(home, displaced, Occasion::Asked, done).await?;
         }

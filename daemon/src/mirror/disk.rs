@@ -177,6 +177,7 @@ mod tests {
         let stuck = disk.run(None, move |_| gone.recv()).await;
         assert_eq!(stuck.unwrap_err(), Waiting::Disk);
         assert_eq!(disk.run(None, |_| 7).await, Err(Waiting::Disk));
+        tokio::time::resume();
         go.send(()).unwrap();
         while disk.is_stuck() {
             std::thread::yield_now();

@@ -2,6 +2,7 @@
 //! system may hang; whoever waits for it does so with a deadline.
 
 mod disk;
+mod inplace;
 mod lease;
 mod leftover;
 mod lock;
