@@ -16,7 +16,7 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::clock::boot;
 use crate::connection;
@@ -193,7 +193,6 @@ pub async fn serve(
     let mut quiet = pin!(tokio::time::sleep(QUIET));
     let mut untidy = true;
     let mut tidied = boot();
-    let mut lock_due = daemon.lock_due().map(Instant::from_std);
     loop {
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
@@ -228,14 +227,6 @@ pub async fn serve(
                 untidy = false;
                 memory::give_back();
             }
-            () = sleep_until(lock_due.unwrap_or(Instant::now())), if lock_due.is_some() => {
-                lock_due = daemon.lock_due().map(Instant::from_std);
-                if lock_due.is_some_and(|due| due <= Instant::now()) {
-                    // Looked at again when hfd is in use again.
-                    lock_due = daemon.config.lock_after.map(|after| Instant::now() + after);
-                    lock_itself(&daemon);
-                }
-            }
             _ = signals.hangup.recv() => match lock.holds() {
                 true => mend(&mut socket, &place, lock, &moved),
                 false => break lock_is_gone(),
@@ -246,22 +237,6 @@ pub async fn serve(
         }
     }
     socket.remove();
-}
-
-/// Nobody has asked for a token for long: as `hfd lock`.
-fn lock_itself(daemon: &Arc<Daemon>) {
-    if daemon.snapshot().index.locked {
-        return;
-    }
-    let daemon = Arc::clone(daemon);
-    tokio::spawn(async move {
-        match daemon.engine.lock(true, None).await {
-            Ok(_) => {
-                tracing::info!("locked: no token was asked for, for as long as lock_after says")
-            }
-            Err(error) => tracing::warn!(%error, "cannot lock"),
-        }
-    });
 }
 
 fn lock_is_gone() {

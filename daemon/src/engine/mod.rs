@@ -448,7 +448,10 @@ impl Worker {
     /// Lets the new state be read, and then tells what has led to it: who hears of a change and asks
     /// learns what came of it.
     fn publish(&mut self) {
-        self.parts.values.keep(self.index());
+        let published = Arc::clone(&self.parts.publish.borrow().index);
+        if !Arc::ptr_eq(&published, &self.parts.journal.index) {
+            self.parts.values.keep(self.index());
+        }
         let snapshot = Snapshot {
             index: Arc::clone(&self.parts.journal.index),
             mirrors: self.mirrors.clone(),

@@ -12,6 +12,7 @@ use hfd_proto::{
 use tokio::sync::{broadcast, watch};
 
 mod again;
+mod idle;
 mod keeping;
 mod renewal;
 

@@ -40,7 +40,10 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         message,
         Message::Status(_) | Message::List(_) | Message::Sync(_)
     ) {
-        daemon.used();
+        if let Err(error) = daemon.lock_if_idle().await {
+            return reply(Err::<(), _>(error), out);
+        }
+        daemon.idle.used();
     }
     match message {
         Message::Token(request) => return reply(token::answer(daemon, request).await, out),

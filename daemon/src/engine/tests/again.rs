@@ -7,7 +7,7 @@ use super::*;
 
 impl Bench {
     /// Another program holds the lock that huggingface_hub writes under, until this is dropped.
-    fn lock_file(&self) -> File {
+    pub(super) fn lock_file(&self) -> File {
         let file = File::options()
             .append(true)
             .create(true)
@@ -22,7 +22,7 @@ impl Bench {
         drop(reached.await.expect(what).unwrap());
     }
 
-    async fn until_in_step(&mut self) {
+    pub(super) async fn until_in_step(&mut self) {
         let home = self.home().unwrap();
         self.until("in step", |state| {
             state.mirrors[&home].state == MirrorState::InSync
