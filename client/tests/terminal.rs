@@ -72,10 +72,20 @@ fn entry(name: &str, active: bool) -> Value {
     })
 }
 
+fn status(mirrors: &[Value]) -> Value {
+    json!({ "ok": {
+        "daemon": { "pid": 1, "version": "0.1.0", "protocol": 1, "uptime_s": 1, "socket": "/s" },
+        "store": { "id": "file", "state": "ready", "detail": null },
+        "lock": "none", "active": null, "tokens": 1, "mirrors": mirrors,
+        "service": null, "unsettled": 0, "locked_memory": true
+    }})
+}
+
 fn answer(request: &Value) -> Answer {
     let tokens = [entry("ci", false), entry("lab", false), entry("work", true)];
     Answer::Line(match request["kind"].as_str().unwrap() {
         "list" => json!({ "ok": { "tokens": tokens } }),
+        "status" => status(&[]),
         "login" => json!({ "ok": {
             "name": "work", "user": "alice", "role": "write",
             "endpoint": "https://huggingface.co", "store": "secret-service",
@@ -110,7 +120,8 @@ fn a_token_is_typed_unseen() {
     let (status, screen) = terminal.end();
     assert_eq!(status, 0, "{screen}");
     assert!(screen.contains("Logged in as alice.") && !screen.contains("canary"));
-    assert_eq!(daemon.requests()[0]["token"], "hf_canary1234567");
+    let login = daemon.requests().pop().unwrap();
+    assert_eq!(login["token"], "hf_canary1234567");
 }
 
 #[test]
@@ -123,7 +134,7 @@ fn ctrl_c_ends_a_question_and_leaves_the_terminal_as_it_was() {
     assert!(screen.contains("status=130"), "{screen}");
     assert!(screen.contains(" echo ") && screen.contains(" icanon"));
     assert!(!screen.contains("hf_half"));
-    assert!(daemon.kinds().is_empty());
+    assert_eq!(daemon.kinds(), ["status"]);
 }
 
 #[test]
@@ -165,4 +176,40 @@ fn a_login_with_a_browser_shows_where_to_go_and_is_given_up_with_ctrl_c() {
     assert!(screen.contains("http://hub.example/device?user_code=ABCD-EFGH"));
     assert_eq!(status, 130, "{screen}");
     assert_eq!(daemon.kinds().last().unwrap(), "cancel-login");
+}
+
+#[test]
+fn a_login_in_a_home_that_is_not_managed_asks_first() {
+    let desk = Desk::new();
+    let mirror = json!({
+        "dir": "/mnt/data/hf", "mode": "files", "active": null, "state": "in-sync", "detail": null
+    });
+    let with_mirror = move |request: &Value| match request["kind"].as_str() {
+        Some("status") => Answer::Line(status(std::slice::from_ref(&mirror))),
+        _ => answer(request),
+    };
+    let socket = desk.socket();
+    let daemon = FakeDaemon::listen(&socket, hello(hfd_proto::VERSION), None, with_mirror);
+    let mut terminal = Terminal::run(&desk, "hfd login");
+    terminal.answer("does not manage", "n");
+    let (status, screen) = terminal.end();
+    assert_eq!(status, 14, "{screen}");
+    assert!(screen.contains("nothing was changed"), "{screen}");
+    assert_eq!(daemon.kinds(), ["status"]);
+
+    let mut terminal = Terminal::run(&desk, "hfd login");
+    terminal.answer("Keep this token in its files? [y/N]", "y");
+    terminal.paste();
+    terminal.answer("(not shown): ", "hf_canary1234567\r");
+    let (status, screen) = terminal.end();
+    assert_eq!(status, 0, "{screen}");
+
+    let mut terminal = Terminal::run(&desk, "HF_HOME=/mnt/data/hf hfd login");
+    terminal.paste();
+    terminal.answer("(not shown): ", "hf_canary1234567\r");
+    assert_eq!(terminal.end().0, 0);
+    let mut terminal = Terminal::run(&desk, "hfd login --no-switch");
+    terminal.paste();
+    terminal.answer("(not shown): ", "hf_canary1234567\r");
+    assert_eq!(terminal.end().0, 0);
 }

@@ -5,7 +5,7 @@
 //! end every session, nor keep one from being renewed.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Differences up to this many seconds are how clocks are corrected, and how long a laptop takes to
 /// fall asleep.
@@ -96,7 +96,13 @@ fn wall() -> i64 {
 
 /// Seconds since the machine started, those asleep included.
 pub(crate) fn boot() -> i64 {
-    rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec
+    i64::try_from(since_boot().as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The time since the machine started, that asleep included.
+pub(crate) fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]

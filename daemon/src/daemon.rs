@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::hub::Hub;
+use crate::idle::Idle;
 use crate::mirror::Guests;
 use crate::renew::Renewals;
 use crate::snapshot::Snapshot;
@@ -61,9 +62,8 @@ pub struct Daemon {
     pub service: Option<String>,
     /// Connections on which requests are being answered.
     pub busy: AtomicUsize,
-    /// When a token was last asked for, in milliseconds since `started`; counted where hfd locks
-    /// itself.
-    pub last_use: AtomicU64,
+    /// When hfd was last used, for locking itself.
+    pub idle: Arc<Idle>,
     /// Whether it leaves as soon as what is under way is answered, and takes nothing new.
     pub retiring: AtomicBool,
     /// Told after work that leaves memory to be given back.
@@ -86,21 +86,6 @@ impl Daemon {
             self.engine.replaced(name.clone(), record.access, print);
         }
         Ok(value)
-    }
-
-    /// A token was asked for, or changed.
-    pub(crate) fn used(&self) {
-        if self.config.lock_after.is_some() {
-            let since = self.started.elapsed().as_millis();
-            let since = u64::try_from(since).unwrap_or(u64::MAX);
-            self.last_use.store(since, Ordering::Relaxed);
-        }
-    }
-
-    /// When hfd locks itself unless it is used before; `None` where it does not.
-    pub(crate) fn lock_due(&self) -> Option<Instant> {
-        let last = Duration::from_millis(self.last_use.load(Ordering::Relaxed));
-        Some(self.started + last + self.config.lock_after?)
     }
 
     /// Waits until every request that has arrived is answered.

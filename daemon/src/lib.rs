@@ -12,6 +12,7 @@ mod desktop;
 pub mod engine;
 pub mod follow;
 pub mod hub;
+mod idle;
 pub mod journal;
 pub mod listen;
 pub mod lock;

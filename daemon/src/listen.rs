@@ -16,8 +16,9 @@ use interprocess::local_socket::{GenericFilePath, ListenerOptions, ToFsName as _
 use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use crate::clock::boot;
 use crate::connection;
 use crate::daemon::Daemon;
 use crate::lock::Lock;
@@ -33,6 +34,9 @@ const OWN_FILES: usize = 64;
 /// How often lock and socket are looked at. A timer of tokio's costs about three wake-ups each time,
 /// and a client that finds the socket gone has the daemon look at once (SIGHUP), so seldom is enough.
 const LOOK: Duration = Duration::from_secs(120);
+
+/// How often what was kept for long enough is removed, in seconds: it is promised in days.
+const DAY: i64 = 24 * 3600;
 
 /// How long after the last work memory is given back: what comes in a burst is over by then.
 const QUIET: Duration = Duration::from_secs(2);
@@ -188,7 +192,7 @@ pub async fn serve(
     let mut look = tokio::time::interval(LOOK);
     let mut quiet = pin!(tokio::time::sleep(QUIET));
     let mut untidy = true;
-    let mut lock_due = daemon.lock_due().map(Instant::from_std);
+    let mut tidied = boot();
     loop {
         tokio::select! {
             accepted = socket.listener.accept() => match accepted {
@@ -206,7 +210,13 @@ pub async fn serve(
                 }
             },
             _ = look.tick() => match lock.holds() {
-                true => mend(&mut socket, &place, lock, &moved),
+                true => {
+                    mend(&mut socket, &place, lock, &moved);
+                    if boot() - tidied >= DAY {
+                        tidied = boot();
+                        daemon.engine.tidy();
+                    }
+                }
                 false => break lock_is_gone(),
             },
             () = daemon.untidy.notified() => {
@@ -216,14 +226,6 @@ pub async fn serve(
             () = &mut quiet, if untidy => {
                 untidy = false;
                 memory::give_back();
-            }
-            () = sleep_until(lock_due.unwrap_or(Instant::now())), if lock_due.is_some() => {
-                lock_due = daemon.lock_due().map(Instant::from_std);
-                if lock_due.is_some_and(|due| due <= Instant::now()) {
-                    // Looked at again when hfd is in use again.
-                    lock_due = daemon.config.lock_after.map(|after| Instant::now() + after);
-                    lock_itself(&daemon);
-                }
             }
             _ = signals.hangup.recv() => match lock.holds() {
                 true => mend(&mut socket, &place, lock, &moved),
@@ -235,22 +237,6 @@ pub async fn serve(
         }
     }
     socket.remove();
-}
-
-/// Nobody has asked for a token for long: as `hfd lock`.
-fn lock_itself(daemon: &Arc<Daemon>) {
-    if daemon.snapshot().index.locked {
-        return;
-    }
-    let daemon = Arc::clone(daemon);
-    tokio::spawn(async move {
-        match daemon.engine.lock(true).await {
-            Ok(_) => {
-                tracing::info!("locked: no token was asked for, for as long as lock_after says")
-            }
-            Err(error) => tracing::warn!(%error, "cannot lock"),
-        }
-    });
 }
 
 fn lock_is_gone() {

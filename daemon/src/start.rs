@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
@@ -14,12 +14,13 @@ use hfd_proto::{
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
-use crate::clock::Clock;
+use crate::clock::{Clock, since_boot};
 use crate::config::{Config, Level, RefreshTokens};
 use crate::daemon::{Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
 use crate::follow::follow;
 use crate::hub::Hub;
+use crate::idle::{self, Idle};
 use crate::journal::Journal;
 use crate::listen::{self, Signals, Socket};
 use crate::lock::Lock;
@@ -298,6 +299,12 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         pid: std::process::id(),
         socket: socket.path().to_owned(),
     };
+    let idle = Arc::new(Idle::new(config.lock_after, since_boot));
+    tokio::spawn(idle::follow(
+        Arc::clone(&idle),
+        engine.clone(),
+        published.clone(),
+    ));
     let daemon = Arc::new(Daemon {
         hub: Hub::new(&config),
         config,
@@ -316,7 +323,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         jitter: jitter()?,
         service: service(&mode),
         busy: AtomicUsize::new(0),
-        last_use: AtomicU64::new(0),
+        idle,
         retiring: AtomicBool::new(false),
         untidy: Notify::new(),
         leave,

@@ -1,7 +1,6 @@
 //! Where the value of a token is found: in locked memory, else in its store.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hfd_core::model::{Fingerprint, Index, Record, Salt};
@@ -17,10 +16,18 @@ pub struct Values {
     salt: Salt,
     stores: Arc<Stores>,
     arena: Arena<Fingerprint>,
-    /// What `list` shows, which outlives the value's place in the arena.
-    masked: Mutex<HashMap<Fingerprint, String>>,
+    known: Mutex<Known>,
+}
+
+/// What is remembered of the values beside them. Whoever puts one into the arena holds this, so that
+/// none comes in while hfd is being locked.
+#[derive(Debug, Default)]
+struct Known {
+    /// Every value that may be in the arena, and what `list` shows, which outlives its place there;
+    /// nothing for one that is too short to show anything of.
+    masked: HashMap<Fingerprint, Option<String>>,
     /// While hfd is locked nothing is remembered.
-    locked: AtomicBool,
+    locked: bool,
 }
 
 impl Values {
@@ -30,28 +37,26 @@ impl Values {
             salt,
             stores,
             arena: Arena::new(),
-            masked: Mutex::default(),
-            locked: AtomicBool::new(false),
+            known: Mutex::default(),
         }
     }
 
     /// Wipes everything and remembers nothing more, or begins to again.
     pub fn lock(&self, locked: bool) {
-        self.locked.store(locked, Ordering::Release);
+        let mut known = lock(&self.known);
+        known.locked = locked;
         if locked {
             self.arena.clear();
-            lock(&self.masked).clear();
+            known.masked.clear();
         }
     }
 
     /// Remembers the value of an access token.
     pub fn learn(&self, print: Fingerprint, value: &Secret) {
-        if self.locked.load(Ordering::Acquire) {
-            return;
-        }
-        self.arena.put(print, value);
-        if let Some(masked) = value.masked() {
-            lock(&self.masked).insert(print, masked);
+        let mut known = lock(&self.known);
+        if !known.locked {
+            self.arena.put(print, value);
+            known.masked.insert(print, value.masked());
         }
     }
 
@@ -62,7 +67,7 @@ impl Values {
 
     /// First three and last four characters, if the value was ever seen.
     pub fn masked(&self, print: Fingerprint) -> Option<String> {
-        lock(&self.masked).get(&print).cloned()
+        lock(&self.known).masked.get(&print).cloned().flatten()
     }
 
     /// Whether the memory of the values is kept out of swap.
@@ -88,17 +93,14 @@ impl Values {
 
     /// Forgets the values that no token has any more.
     pub fn keep(&self, index: &Index) {
-        let mut masked = lock(&self.masked);
-        if masked.len() > index.tokens.len() {
-            let current: HashSet<_> = index.tokens.values().map(|record| record.access).collect();
-            masked.retain(|print, _| {
-                let keep = current.contains(print);
-                if !keep {
-                    self.arena.remove(print);
-                }
-                keep
-            });
-        }
+        let current: HashSet<_> = index.tokens.values().map(|record| record.access).collect();
+        lock(&self.known).masked.retain(|print, _| {
+            let keep = current.contains(print);
+            if !keep {
+                self.arena.remove(print);
+            }
+            keep
+        });
     }
 
     /// One item of a record, asked of its store.
@@ -128,4 +130,45 @@ impl Values {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while holding one of these; if it did, a cache is still a cache.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use hfd_core::model::Change;
+    use hfd_proto::{Endpoint, StoreId, TokenKind};
+
+    use super::*;
+    use crate::store::{Backend, Memory, Store};
+
+    #[tokio::test]
+    async fn what_no_token_has_any_more_is_wiped_however_little_is_known() {
+        let salt = Salt([1; 16]);
+        let (memory, _) = Memory::new(StoreId::SecretService);
+        let store = Store::spawn(Backend::Memory(memory));
+        let values = Values::new(salt, Arc::new(Stores::of(store)));
+        let secrets = ["hf_1", "hf_of_twenty_letters"].map(|value| Secret::parse(value).unwrap());
+        let [short, long] = secrets.each_ref().map(|value| salt.fingerprint(value));
+        let mut index = Index::new(salt);
+        // Two tokens of which nothing was seen, and two values that nobody has.
+        for name in ["a", "b"] {
+            index.apply(Change::Put {
+                name: TokenName::parse(name).unwrap(),
+                record: Record::new(
+                    Endpoint::default(),
+                    TokenKind::AccessToken,
+                    StoreId::SecretService,
+                    salt.fingerprint(&Secret::parse(&format!("hf_unseen_{name}")).unwrap()),
+                ),
+            });
+        }
+        values.learn(short, &secrets[0]);
+        values.learn(long, &secrets[1]);
+        assert!(values.cached(short).is_some() && values.masked(long).is_some());
+        values.keep(&index);
+        assert!(values.cached(short).is_none() && values.cached(long).is_none());
+        assert_eq!(values.masked(long), None);
+        values.lock(true);
+        values.learn(long, &secrets[1]);
+        assert!(values.cached(long).is_none());
+    }
 }

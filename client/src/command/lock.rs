@@ -9,12 +9,14 @@ use crate::output::{Answer, Page};
 use crate::{Context, session};
 
 pub(crate) fn lock(context: &Context) -> Result<(), Failure> {
-    let reply = session::request(&context.env, Lock {});
+    let home = context.env.home_if_usable();
+    let reply = session::request(&context.env, Lock { home });
     answer(reply, "hfd is locked; `hfd unlock` ends that.", context)
 }
 
 pub(crate) fn unlock(context: &Context) -> Result<(), Failure> {
-    let reply = session::request(&context.env, Unlock {});
+    let home = context.env.home_if_usable();
+    let reply = session::request(&context.env, Unlock { home });
     answer(reply, "hfd is unlocked.", context)
 }
 

@@ -2,8 +2,8 @@
 
 use clap::Args;
 use hfd_proto::{
-    BeginLogin, Endpoint, Error, Kind, Login, LoginReply, Network, Secret, StoreId, TokenName,
-    escape,
+    BeginLogin, Endpoint, Error, Home, Kind, Login, LoginReply, Network, Secret, Status, StoreId,
+    TokenName, escape,
 };
 use zeroize::Zeroizing;
 
@@ -85,6 +85,10 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         true => Network::default(),
         false => network::of(&context.env)?,
     };
+    let agreed = match &home {
+        Some(home) if !arguments.no_switch => agree_to_manage(home, context)?,
+        _ => false,
+    };
     let token = match (arguments.token, arguments.with_token) {
         (Some(token), _) => Some(visible(&token, context)?),
         (None, true) => Some(stdin::token()?),
@@ -127,12 +131,41 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
             reply
         }
     };
+    if reply.managed && !agreed {
+        context.output.note(
+            "this Hugging Face home is kept in step from now on: it shows the active token alone; \
+             `hfd mirror list` names it, `hfd mirror add --mode files` shows all tokens there",
+        );
+    }
     note_pending(&reply.pending, context);
     if reply.active {
         note_override(context);
         note_endpoint(&reply.name, &reply.endpoint, context);
     }
     Ok(())
+}
+
+/// Asks whether another home may become a mirror, which a login there makes of it. False where
+/// nobody could be asked.
+fn agree_to_manage(home: &Home, context: &Context) -> Result<bool, Error> {
+    if !prompt::possible(context) {
+        return Ok(false);
+    }
+    let status = session::request(&context.env, Status::default())?;
+    let dir = home.token_path.parent().unwrap_or(&home.token_path);
+    if status.mirrors.is_empty() || status.mirrors.iter().any(|mirror| mirror.dir == dir) {
+        return Ok(false);
+    }
+    let shown = escape(&dir.to_string_lossy());
+    let question = format!("hfd does not manage {shown} yet. Keep this token in its files?");
+    match prompt::confirm(&question)? {
+        true => Ok(true),
+        false => Err(Error::new(
+            Kind::Refused,
+            format!("{shown} stays as it is; nothing was changed"),
+        )
+        .hint("`hfd login --no-switch` only stores the token; unset HF_HOME for the usual home")),
+    }
 }
 
 impl serde::Serialize for LoggedIn<'_> {
@@ -233,6 +266,7 @@ mod tests {
             store: StoreId::SecretService.into(),
             active: true,
             replaced: false,
+            managed: false,
             pending: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ use hfd_proto::{
 
 use super::Worker;
 use super::session::{not_managed, not_written_at};
+use super::sync::shown;
 
 impl Worker {
     /// `hfd mirror add`: a new mirror, or another mode for one.
@@ -74,8 +75,13 @@ impl Worker {
     }
 
     /// `hfd lock` and `hfd unlock`. The index says it durably before a file changes: a crash in
-    /// between hides, or shows, the rest at the next start.
-    pub(super) async fn lock(&mut self, locked: bool) -> Result<LockReply, Error> {
+    /// between hides, or shows, the rest at the next start. The caller's own mirror must follow; the
+    /// others are named where they do not, and tried again.
+    pub(super) async fn lock(
+        &mut self,
+        locked: bool,
+        own: Option<&Home>,
+    ) -> Result<LockReply, Error> {
         let was_locked = self.index().locked;
         if !was_locked && locked {
             // What a tool has written since would look like something new afterwards.
@@ -85,15 +91,25 @@ impl Worker {
         self.parts.values.lock(locked);
         self.event(if locked { "locked" } else { "unlocked" }, None, None);
         self.publish();
-        let mut pending = Vec::new();
+        let (mut pending, mut own_failed) = (Vec::new(), None);
         for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
             self.sync_mirror(&home, Occasion::Asked).await;
             let mirror = self.status_of(&home)?;
-            if mirror.state != MirrorState::InSync && mirror.mode != Mode::Off {
-                let detail = mirror.detail.unwrap_or_default();
-                let dir = mirror.dir;
-                pending.push(Pending { dir, detail });
+            // Where there is no directory nothing is shown.
+            let hidden = locked && mirror.state == MirrorState::Absent;
+            if hidden || mirror.state == MirrorState::InSync || mirror.mode == Mode::Off {
+                continue;
             }
+            if own == Some(&home) {
+                own_failed = Some(not_turned(locked, &home, &mirror));
+                continue;
+            }
+            let detail = mirror.detail.unwrap_or_default();
+            let dir = mirror.dir;
+            pending.push(Pending { dir, detail });
+        }
+        if let Some(error) = own_failed {
+            return Err(error);
         }
         Ok(LockReply {
             was_locked,
@@ -115,6 +131,21 @@ impl Worker {
         let status = snapshot.mirror_status(home);
         status.ok_or_else(|| not_managed(Some(home)))
     }
+}
+
+/// hfd is locked or unlocked, and the caller's own files do not show it.
+fn not_turned(locked: bool, home: &Home, mirror: &MirrorStatus) -> Error {
+    let kind = match mirror.state == MirrorState::Waiting {
+        true => Kind::TimedOut,
+        false => Kind::Other,
+    };
+    let what = match locked {
+        true => "hfd is locked, but tokens may still be seen in",
+        false => "hfd is unlocked, but tokens are missing in",
+    };
+    let detail = mirror.detail.as_deref().unwrap_or("it is not in step");
+    Error::new(kind, format!("{what} {}: {detail}", shown(home)))
+        .hint("mend that; hfd tries again by itself")
 }
 
 /// hfd itself is locked.

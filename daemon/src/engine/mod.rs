@@ -2,10 +2,12 @@
 //! other, on a thread of their own because the index is flushed to a disk that may be slow; each is
 //! answered after its effect. Reads never come here.
 
+mod again;
 mod change;
 mod doubt;
 mod import;
 mod manage;
+mod notice;
 mod renewal;
 mod restore;
 mod session;
@@ -22,7 +24,6 @@ pub(crate) use sync::token_of;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hfd_core::model::{Change, Fingerprint, Index};
@@ -35,6 +36,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use self::again::Again;
+use self::notice::Notices;
 use crate::hub::Identity;
 use crate::journal::Journal;
 use crate::lock::Lock;
@@ -68,11 +71,10 @@ enum Job {
     Restore(Restore, Answer<RestoreReply>),
     Manage(Manage, Answer<ManageReply>),
     Unmanage(Unmanage, Answer<UnmanageReply>),
-    Lock(bool, Answer<LockReply>),
+    Lock(bool, Option<Home>, Answer<LockReply>),
     BeginRenewal(TokenName, Answer<Option<Begun>>),
     FinishRenewal(TokenName, Renewed, Answer<()>),
     Withhold(bool, Answer<HandBackReply>),
-    Notice(Option<Home>),
     Learn(WhoamiReply),
     Rejected(TokenName, Fingerprint),
     Replaced(TokenName, [Fingerprint; 2]),
@@ -126,8 +128,7 @@ pub struct Parts {
 #[derive(Debug, Clone)]
 pub struct Engine {
     jobs: mpsc::Sender<(Instant, Job)>,
-    /// Whether a [`Job::Notice`] waits already.
-    noticed: Arc<AtomicBool>,
+    notices: Arc<Notices>,
 }
 
 macro_rules! ask {
@@ -146,11 +147,11 @@ impl Engine {
     /// runtime.
     pub fn start(parts: Parts) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let noticed = Arc::new(AtomicBool::new(false));
+        let notices = Arc::new(Notices::default());
         let worker = Worker {
             parts,
             mirrors: BTreeMap::new(),
-            noticed: Arc::clone(&noticed),
+            notices: Arc::clone(&notices),
             deadline: Instant::now(),
             held: BTreeMap::new(),
             happened: Vec::new(),
@@ -160,7 +161,7 @@ impl Engine {
         std::thread::Builder::new()
             .name("engine".to_owned())
             .spawn(move || runtime.block_on(Box::pin(worker.run(queue))))?;
-        Ok(Self { jobs, noticed })
+        Ok(Self { jobs, notices })
     }
 
     async fn ask<T>(
@@ -199,8 +200,8 @@ impl Engine {
         manage(request: Manage) -> ManageReply = Job::Manage;
         /// Ends the management of a mirror.
         unmanage(request: Unmanage) -> UnmanageReply = Job::Unmanage;
-        /// Hides every token, or shows them again.
-        lock(locked: bool) -> LockReply = Job::Lock;
+        /// Hides every token, or shows them again; the files of `home` must follow.
+        lock(locked: bool, home: Option<Home>) -> LockReply = Job::Lock;
         /// Prepares the renewal of a token; nothing where a tool has just renewed it.
         begin_renewal(name: TokenName) -> Option<Begun> = Job::BeginRenewal;
         /// Takes up what came of it.
@@ -211,19 +212,6 @@ impl Engine {
         sync(home: Option<Home>) -> SyncReply = Job::Sync;
         /// Answers when everything asked for before is done.
         rest() -> () = Job::Rest;
-    }
-
-    /// Has the mirrors looked at soon, without waiting; `home` becomes one if it is the first of
-    /// all.
-    pub fn notice(&self, home: Option<Home>) {
-        if !self.noticed.swap(true, Ordering::AcqRel)
-            && self
-                .jobs
-                .try_send((Instant::now(), Job::Notice(home)))
-                .is_err()
-        {
-            self.noticed.store(false, Ordering::Release);
-        }
     }
 
     /// Another program has put a new value in the place of the `old` one in the keychain.
@@ -263,13 +251,21 @@ impl Job {
             Self::Restore(_, answer) => drop(answer.send(Err(error))),
             Self::Manage(_, answer) => drop(answer.send(Err(error))),
             Self::Unmanage(_, answer) => drop(answer.send(Err(error))),
-            Self::Lock(_, answer) => drop(answer.send(Err(error))),
+            Self::Lock(_, _, answer) => drop(answer.send(Err(error))),
             Self::Rest(answer) => drop(answer.send(Err(error))),
             Self::BeginRenewal(_, answer) => drop(answer.send(Err(error))),
             Self::FinishRenewal(_, _, answer) => drop(answer.send(Err(error))),
             Self::Withhold(_, answer) => drop(answer.send(Err(error))),
-            Self::Notice(_) | Self::Learn(_) | Self::Rejected(..) | Self::Replaced(..) => {}
+            Self::Learn(_) | Self::Rejected(..) | Self::Replaced(..) => {}
         }
+    }
+
+    /// Whether somebody waits for the answer, who gets none after a while.
+    fn is_awaited(&self) -> bool {
+        !matches!(
+            self,
+            Self::Learn(_) | Self::Rejected(..) | Self::Replaced(..)
+        )
     }
 }
 
@@ -277,7 +273,7 @@ impl Job {
 struct Worker {
     parts: Parts,
     mirrors: BTreeMap<Home, MirrorNow>,
-    noticed: Arc<AtomicBool>,
+    notices: Arc<Notices>,
     /// When the job at hand has to be answered.
     deadline: Instant,
     /// Mirrors whose lock is held while a token that they show is renewed.
@@ -301,33 +297,31 @@ impl Worker {
             }
             self.publish();
         }
-        let mut pause = settle::FIRST;
-        let mut due = Instant::now() + pause;
+        let mut again = Again::new();
+        let notices = Arc::clone(&self.notices);
         loop {
-            let waiting = !self.parts.journal.unsettled.is_empty();
+            let due = again.due(self.behind());
             let doubt = self.next_doubt();
+            // In no order: neither jobs nor notices, however many, keep the others waiting.
             tokio::select! {
-                biased;
                 job = queue.recv() => match job {
                     // On the heap for as long as it takes: an idle engine holds none of it.
                     Some((asked, job)) => Box::pin(self.take(asked, job)).await,
                     None => return,
                 },
+                () = notices.next() => Box::pin(self.look_around()).await,
                 () = self.parts.stores.changed() => {
                     self.deadline = Instant::now() + DEADLINE;
                     Box::pin(self.catch_up()).await;
-                    pause = settle::FIRST;
-                    due = Instant::now() + pause;
+                    again.soon();
                 }
-                () = sleep_until(doubt.unwrap_or(due)), if doubt.is_some() => {
+                () = sleep_until(doubt.unwrap_or_else(Instant::now)), if doubt.is_some() => {
                     self.deadline = Instant::now() + DEADLINE;
                     Box::pin(self.settle_doubts()).await;
                 }
-                () = sleep_until(due), if waiting => {
-                    self.deadline = Instant::now() + DEADLINE;
-                    Box::pin(self.catch_up()).await;
-                    pause = (pause * 2).min(settle::LAST);
-                    due = Instant::now() + pause;
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    Box::pin(self.try_again()).await;
+                    again.later();
                 }
             }
         }
@@ -335,20 +329,29 @@ impl Worker {
 
     /// Carries a job out, if that is still wanted and still ours to do.
     async fn take(&mut self, asked: Instant, job: Job) {
-        self.deadline = asked + DEADLINE;
-        if let Job::Notice(_) = job {
-            self.noticed.store(false, Ordering::Release);
-        }
-        if self.parts.lock.as_ref().is_some_and(|lock| !lock.holds()) {
-            tracing::warn!("the lock file is gone; another daemon may take over");
-            self.parts.leave.notify_one();
+        if !self.still_ours() {
             return job.refuse(leaving());
         }
-        if Instant::now() >= self.deadline {
+        let now = Instant::now();
+        self.deadline = match job.is_awaited() {
+            true => asked + DEADLINE,
+            false => now + DEADLINE,
+        };
+        if now >= self.deadline {
             let late = "hfd was busy with other changes; this one was not begun";
             return job.refuse(Error::new(Kind::TimedOut, late).hint("repeat it"));
         }
         self.carry_out(job).await;
+    }
+
+    /// Whether this is the daemon still; it leaves where another one may take over.
+    fn still_ours(&self) -> bool {
+        let ours = self.parts.lock.as_ref().is_none_or(|lock| lock.holds());
+        if !ours {
+            tracing::warn!("the lock file is gone; another daemon may take over");
+            self.parts.leave.notify_one();
+        }
+        ours
     }
 
     async fn carry_out(&mut self, job: Job) {
@@ -385,8 +388,8 @@ impl Worker {
                 let outcome = self.unmanage(request).await;
                 self.reply(answer, outcome);
             }
-            Job::Lock(locked, answer) => {
-                let outcome = self.lock(locked).await;
+            Job::Lock(locked, home, answer) => {
+                let outcome = self.lock(locked, home.as_ref()).await;
                 self.reply(answer, outcome);
             }
             Job::BeginRenewal(name, answer) => {
@@ -400,12 +403,6 @@ impl Worker {
             Job::Withhold(withhold, answer) => {
                 let outcome = self.withhold(withhold).await;
                 self.reply(answer, outcome);
-            }
-            Job::Notice(home) => {
-                if let Err(error) = self.sync_changed(home).await {
-                    tracing::warn!(%error, "cannot look at the mirrors");
-                }
-                self.publish();
             }
             Job::Learn(said) => {
                 self.learn(said);
@@ -451,7 +448,10 @@ impl Worker {
     /// Lets the new state be read, and then tells what has led to it: who hears of a change and asks
     /// learns what came of it.
     fn publish(&mut self) {
-        self.parts.values.keep(self.index());
+        let published = Arc::clone(&self.parts.publish.borrow().index);
+        if !Arc::ptr_eq(&published, &self.parts.journal.index) {
+            self.parts.values.keep(self.index());
+        }
         let snapshot = Snapshot {
             index: Arc::clone(&self.parts.journal.index),
             mirrors: self.mirrors.clone(),

@@ -288,6 +288,10 @@ impl Worker {
         if !self.index().withhold {
             return Ok(());
         }
+        if self.status_of(home)?.state == MirrorState::Absent {
+            // The directory is gone: there is nothing to hand them back to, and hfd goes on caring.
+            return Ok(());
+        }
         let home = home.clone();
         self.change(vec![Change::HandBack { home: home.clone() }])?;
         self.sync_mirror(&home, Occasion::Noticed).await;

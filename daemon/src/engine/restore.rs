@@ -27,7 +27,8 @@ impl Worker {
             self.event("restore", Some(name), None);
             pending = self.write_mirrors(home.as_ref(), name).await?;
         }
-        let kept = self.index().kept.iter().rev().map(entry).collect();
+        let kept = self.index().kept.iter().rev();
+        let kept = kept.filter(|kept| !is_over(kept)).map(entry).collect();
         Ok(RestoreReply {
             restored: request.name,
             kept,
@@ -37,7 +38,8 @@ impl Worker {
 
     async fn bring_back(&mut self, name: &TokenName) -> Result<(), Error> {
         let mut kept = self.index().kept.iter().rev();
-        let Some(kept) = kept.find(|kept| kept.name == *name).cloned() else {
+        let wanted = |kept: &&Kept| kept.name == *name && !is_over(kept);
+        let Some(kept) = kept.find(wanted).cloned() else {
             let name = name.escaped();
             return Err(
                 Error::new(Kind::NoSuchToken, format!("nothing is kept of `{name}`"))
@@ -45,17 +47,22 @@ impl Worker {
             );
         };
         let old_items = kept_items(&kept);
+        let new_items = items(name, &kept.record);
         let mut puts = Vec::new();
+        let mut deletes = old_items.clone();
         let mut changes = Vec::new();
-        if let Some(current) = self.index().tokens.get(name).cloned()
-            && current.access != kept.record.access
-        {
-            // What stands in its place now can be brought back in turn.
-            let keeping = self.keep(name, &current, "hfd", true).await?;
-            puts.extend(keeping.puts);
-            changes.extend(keeping.change);
+        if let Some(current) = self.index().tokens.get(name).cloned() {
+            // What it has and the other has not: a refresh token, another place.
+            let current_items = items(name, &current).into_iter();
+            deletes.extend(current_items.filter(|item| !new_items.contains(item)));
+            if current.access != kept.record.access {
+                // What stands in its place now can be brought back in turn.
+                let keeping = self.keep(name, &current, "hfd", true).await?;
+                puts.extend(keeping.puts);
+                changes.extend(keeping.change);
+            }
         }
-        for (item, old) in items(name, &kept.record).into_iter().zip(&old_items) {
+        for (item, old) in new_items.into_iter().zip(&old_items) {
             match self.read_item(old).await? {
                 Some(value) => puts.push((item, value)),
                 None if item.refresh => {}
@@ -76,7 +83,7 @@ impl Worker {
             name: name.clone(),
             access: kept.record.access,
         });
-        self.transact(puts, old_items, changes).await
+        self.transact(puts, deletes, changes).await
     }
 
     /// Prepares to keep a token that is about to go. Nothing is kept of one whose value the store
@@ -119,11 +126,10 @@ impl Worker {
     /// Removes what is kept for longer than promised, or too much. A store that does not answer
     /// keeps it until it does.
     pub(super) async fn expire_kept(&mut self) {
-        let oldest = now() - KEPT_FOR;
         let surplus = self.index().kept.len().saturating_sub(MAX_KEPT);
         let kept = self.index().kept.iter().enumerate();
         let expired: Vec<Kept> = kept
-            .filter(|(at, kept)| *at < surplus || kept.at < oldest)
+            .filter(|(at, kept)| *at < surplus || is_over(kept))
             .map(|(_, kept)| kept.clone())
             .collect();
         for kept in expired {
@@ -142,6 +148,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether it was kept for as long as promised. It may still be there: a store that does not answer
+/// keeps it.
+fn is_over(kept: &Kept) -> bool {
+    kept.at < now() - KEPT_FOR
 }
 
 fn entry(kept: &Kept) -> KeptEntry {

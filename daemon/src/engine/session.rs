@@ -24,9 +24,11 @@ impl Worker {
             identity,
             session,
         } = arrival;
-        let home = self
-            .prepare(request.home.as_ref(), Some(Mode::ActiveOnly))
-            .await?;
+        // Where nothing is to be active there, another home stays as it is.
+        let manage = request.switch.then_some(Mode::ActiveOnly);
+        let managed = self.index().had_mirror && !self.is_mirror(request.home.as_ref());
+        let home = self.prepare(request.home.as_ref(), manage).await?;
+        let managed = managed && home.is_some();
         let name = self.name_for(&request, identity.as_ref())?;
         let mut record = self.record_for(&request, identity.as_ref(), &name);
         if let Some(session) = &session {
@@ -85,8 +87,13 @@ impl Worker {
             store: record.store.into(),
             active,
             replaced: old.is_some_and(|old| old.access != record.access),
+            managed,
             pending,
         })
+    }
+
+    fn is_mirror(&self, home: Option<&Home>) -> bool {
+        home.is_some_and(|home| self.index().mirrors.contains_key(home))
     }
 
     pub(super) async fn logout(&mut self, request: Logout) -> Result<LogoutReply, Error> {

@@ -1,8 +1,6 @@
 //! What came of changes whose store call timed out or was cut off, and of tokens that an index
 //! before this one knew.
 
-use std::time::Duration;
-
 use hfd_core::model::{Change, Kept, Record};
 use hfd_proto::{Error, Secret, StoreId, StoreState, TokenKind, TokenName};
 use tokio::time::timeout_at;
@@ -12,11 +10,6 @@ use super::change::{items, kept_items, timed_out};
 use super::sync::now;
 use crate::journal::{Item, Transaction};
 use crate::store::{Key, Part};
-
-/// The first look after a time-out, and the longest pause between looks: a provider that a person
-/// thaws is noticed soon, one that is gone costs two wake-ups a minute.
-pub(super) const FIRST: Duration = Duration::from_millis(500);
-pub(super) const LAST: Duration = Duration::from_secs(30);
 
 /// How many tokens that a store holds are taken up together.
 const CHUNK: usize = 32;

@@ -12,6 +12,9 @@ use hfd_proto::{
 };
 use tokio::sync::{broadcast, watch};
 
+mod again;
+mod idle;
+mod keeping;
 mod renewal;
 
 use super::{Arrival, Begun, Engine, Parts};
@@ -679,7 +682,7 @@ async fn a_lock_hides_everything_and_outlives_the_daemon() {
     bench.login("play", "hf_play").await.unwrap();
     bench.login("work", "hf_work").await.unwrap();
     let (stored, token) = (bench.read("stored_tokens"), bench.read("token"));
-    bench.engine.lock(true).await.unwrap();
+    bench.engine.lock(true, bench.home()).await.unwrap();
     assert_eq!(bench.read("token"), "(none)");
     assert!(!bench.read("stored_tokens").contains("hf_"));
     assert_eq!(
@@ -698,7 +701,7 @@ async fn a_lock_hides_everything_and_outlives_the_daemon() {
     assert_eq!(bench.names(), ["play", "tool", "work"]);
     assert_eq!(bench.read("token"), "(none)");
     assert!(!bench.read("stored_tokens").contains("hf_"));
-    let reply = bench.engine.lock(false).await.unwrap();
+    let reply = bench.engine.lock(false, bench.home()).await.unwrap();
     assert!(reply.was_locked && reply.pending.is_empty());
     assert_eq!(bench.read("token"), "hf_tool");
     let switch = Switch {

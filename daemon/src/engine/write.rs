@@ -149,6 +149,10 @@ impl Worker {
             self.look_for_leftovers(home);
             Trouble::new(MirrorState::Waiting, waiting.to_string())
         })?;
+        let left = left.map_err(|error| {
+            self.look_for_leftovers(home);
+            Trouble::new(MirrorState::Pending, error.to_string())
+        })?;
         if left.open {
             self.look_for_leftovers(home);
         }

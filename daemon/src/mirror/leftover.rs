@@ -3,7 +3,7 @@
 //! `.hfd-<16 hex>` is not complete, and only ever held what the store holds. `.hfd-s-<16 hex>` (for
 //! `stored_tokens`) and `.hfd-t-<16 hex>` (for `token`) are complete: either they wait to be put in
 //! place, or they are what was found there, which must be read before it is removed. A daemon that
-//! is killed leaves them.
+//! is killed leaves them. `.hfd-i-…` is a copy for a file that is written in place (`inplace`).
 
 use std::fs::OpenOptions;
 use std::io;
@@ -15,9 +15,10 @@ use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_proto::Home;
 use zeroize::Zeroizing;
 
+use super::inplace::mend;
 use super::lease::{self, Refused};
 use super::observe::{MAX_STORED, MAX_TOKEN, NotSeen, content_of, observe, stored_path};
-use super::write::resolve;
+use super::write::{WriteError, resolve};
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,20 @@ impl Which {
             Self::Token => 't',
         };
         format!(".hfd-{letter}-{:016x}", unique())
+    }
+
+    /// A new name for a copy of what is written in place.
+    pub(super) fn copy(self) -> String {
+        let letter = match self {
+            Self::Stored => 's',
+            Self::Token => 't',
+        };
+        format!(".hfd-i-{letter}-{:016x}", unique())
+    }
+
+    /// Whether a name is that of such a copy, and of which of the two.
+    pub(super) fn in_place(name: &str) -> Option<Self> {
+        which(&format!(".hfd-{}", name.strip_prefix(".hfd-i-")?))
     }
 
     /// How much of it is read.
@@ -122,12 +137,16 @@ pub struct Leftovers {
 
 /// Finds what was displaced and not yet taken up, by a daemon that was killed or because somebody
 /// still had it open, and removes what was never complete. Files that are still open for writing
-/// stay for the next time.
+/// stay for the next time. What was being written in place is completed first.
 ///
 /// What is returned is old: a new value in it is an edit, but what it lacks was not removed, and it
 /// may be what hfd was about to write. No write of this mirror may be under way.
-pub fn leftovers(home: &Home) -> Leftovers {
+///
+/// # Errors
+/// Where a file is damaged and cannot be mended now: it is not to be read.
+pub fn leftovers(home: &Home) -> Result<Leftovers, WriteError> {
     sweep(home);
+    mend(home)?;
     let mut left: Vec<_> = ours(home);
     left.retain(|(_, name)| which(name).is_some());
     let seen = match observe(home) {
@@ -135,7 +154,7 @@ pub fn leftovers(home: &Home) -> Leftovers {
         Err(error) => {
             let open = !left.is_empty() && matches!(error, NotSeen::Unfinished(_));
             let found = Vec::new();
-            return Leftovers { found, open };
+            return Ok(Leftovers { found, open });
         }
     };
     let (mut found, mut open) = (Vec::<Displaced>::new(), false);
@@ -164,7 +183,7 @@ pub fn leftovers(home: &Home) -> Leftovers {
             leftovers: vec![path],
         });
     }
-    Leftovers { found, open }
+    Ok(Leftovers { found, open })
 }
 
 /// Removes what a daemon left that was killed while it wrote: files that are not complete. What they
@@ -195,7 +214,7 @@ fn finished(path: &Path, which: Which) -> Result<Option<Zeroizing<Vec<u8>>>, Unf
 }
 
 /// Regular files of ours, with one link, that lie beside the mirror's and are called `.hfd-…`.
-fn ours(home: &Home) -> Vec<(PathBuf, String)> {
+pub(super) fn ours(home: &Home) -> Vec<(PathBuf, String)> {
     let mut directories: Vec<PathBuf> = [stored_path(home), home.token_path.clone()]
         .iter()
         .filter_map(|path| Some(resolve(path).ok()?.parent()?.to_owned()))

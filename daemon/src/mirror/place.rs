@@ -3,7 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -262,66 +262,10 @@ impl Change<'_> {
         }
     }
 
-    /// Writes into the file itself, while nobody else has it open.
-    fn in_place(&self, new: &[u8]) -> Result<Done, WriteError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(self.target)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => WriteError::Moved,
-                _ => self.error(error),
-            })?;
-        let lease = match (self.kernel.lease)(&file, Kind::Write, self.deadline) {
-            Ok(lease) => Some(lease),
-            Err(Refused::Unsupported) => None,
-            Err(Refused::Open) => return Err(WriteError::Busy(self.target.to_owned())),
-        };
-        let Some(old) = self.old else {
-            return Err(WriteError::Moved);
-        };
-        if !content_of(&file, self.which.limit()).is_ok_and(|content| *content == old)
-            || !is_at(&file, self.target)
-        {
-            return Err(WriteError::Moved);
-        }
-        if let Err(error) = self.overwrite(&file, new, old.len()) {
-            // Its blocks are still there: writing them again needs no space.
-            let restored = self.overwrite(&file, old, old.len());
-            if let Err(error) = restored {
-                tracing::error!(%error, "a file that could not be written is damaged");
-            }
-            return Err(self.error(error));
-        }
-        Ok(Done {
-            plainly: lease.is_none(),
-            ..Done::default()
-        })
-    }
-
-    fn overwrite(&self, file: &File, content: &[u8], was: usize) -> io::Result<()> {
-        // What is beyond the old end comes first: where space is short, nothing is changed yet.
-        let (start, rest) = content.split_at(content.len().min(was));
-        if !rest.is_empty() {
-            (self.kernel.put)(file, rest, start.len() as u64)?;
-        }
-        (self.kernel.put)(file, start, 0)?;
-        file.set_len(content.len() as u64)?;
-        (self.kernel.flush)(file)
-    }
-
-    fn error(&self, source: impl Into<io::Error>) -> WriteError {
+    pub(super) fn error(&self, source: impl Into<io::Error>) -> WriteError {
         WriteError::Io {
             path: self.target.to_owned(),
             source: source.into(),
         }
-    }
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(here), Ok(there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
-        _ => false,
     }
 }

@@ -40,7 +40,10 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         message,
         Message::Status(_) | Message::List(_) | Message::Sync(_)
     ) {
-        daemon.used();
+        if let Err(error) = daemon.lock_if_idle().await {
+            return reply(Err::<(), _>(error), out);
+        }
+        daemon.idle.used();
     }
     match message {
         Message::Token(request) => return reply(token::answer(daemon, request).await, out),
@@ -57,8 +60,8 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Restore(request) => reply(daemon.engine.restore(request).await, out),
         Message::Manage(request) => reply(daemon.engine.manage(request).await, out),
         Message::Unmanage(request) => reply(daemon.engine.unmanage(request).await, out),
-        Message::Lock(_) => reply(daemon.engine.lock(true).await, out),
-        Message::Unlock(_) => reply(daemon.engine.lock(false).await, out),
+        Message::Lock(request) => reply(daemon.engine.lock(true, request.home).await, out),
+        Message::Unlock(request) => reply(daemon.engine.lock(false, request.home).await, out),
         Message::Whoami(request) => reply(whoami::answer(daemon, request).await, out),
         Message::Sync(request) => reply(daemon.engine.sync(request.home).await, out),
         Message::Status(request) => reply(Ok(status::answer(daemon, &request).await), out),

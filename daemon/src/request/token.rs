@@ -119,7 +119,11 @@ async fn active(
             return named(daemon, snapshot, name).await;
         }
         daemon.engine.notice(None);
-        return from_file(snapshot, now.disk.run(None, observe).await);
+        let seen = match mirror.active {
+            Some(_) => now.disk.run(None, observe).await,
+            None => now.disk.run(None, observe).await,
+        };
+        return from_file(snapshot, seen);
     }
     if !snapshot.index.had_mirror {
         // The first home of all becomes a mirror; what lies in it is taken up without waiting.

@@ -37,18 +37,28 @@ pub struct UnmanageReply {
 /// Locks hfd: takes the tokens out of the mirrors and of memory, and tells none until it is
 /// unlocked, also after a restart.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Lock {}
+#[serde(default)]
+pub struct Lock {
+    /// The caller's Hugging Face home, whose files must follow; others may do so later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
 
 /// Ends the lock.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Unlock {}
+#[serde(default)]
+pub struct Unlock {
+    /// The caller's Hugging Face home, whose files must follow; others may do so later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
+}
 
 /// Locked or unlocked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockReply {
     /// Whether it was before.
     pub was_locked: bool,
-    /// Mirrors that do not show it yet.
+    /// Mirrors other than the caller's that do not show it yet.
     #[serde(default)]
     pub pending: Vec<Pending>,
 }

@@ -62,6 +62,9 @@ pub struct LoginReply {
     pub active: bool,
     /// Whether it took the place of another value of that name.
     pub replaced: bool,
+    /// Whether the caller's home became a mirror by this, one that shows the active token alone.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub managed: bool,
     /// Mirrors other than the caller's that do not hold the change yet.
     #[serde(default)]
     pub pending: Vec<Pending>,

@@ -1,5 +1,8 @@
 //! What goes can come back; what is locked is hidden; directories as a person manages them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use hfd_e2e::{Sandbox, processes};
 
 #[test]
@@ -115,4 +118,55 @@ fn directories_are_added_and_left_alone() {
     sandbox.hfd(["mirror", "remove", dir]).ok();
     sandbox.hfd(["mirror", "remove", dir]).exits(14);
     sandbox.hfd(["mirror", "list"]).ok().hides(dir);
+}
+
+#[test]
+fn a_login_in_another_home_makes_it_a_mirror_of_that_token_and_says_so() {
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let other = sandbox.home().join("other");
+    sandbox.allow_mirror(&other);
+    let dir = other.to_str().unwrap();
+    let play = sandbox.token("play");
+    // Only stored, it concerns no home.
+    let login = |words: &[&str]| {
+        let words = ["login", "--with-token"].iter().chain(words);
+        sandbox.hfd(words).stdin(&play).env("HF_HOME", dir)
+    };
+    login(&["--no-switch"]).ok().hides("mirror");
+    assert!(!other.exists());
+    sandbox.hfd(["mirror", "list"]).ok().hides(dir);
+    login(&[]).ok().notes("kept in step from now on");
+    assert_eq!(
+        std::fs::read_to_string(other.join("token")).unwrap(),
+        play.value
+    );
+    let stored = std::fs::read_to_string(other.join("stored_tokens")).unwrap();
+    assert!(stored.contains("[play]") && !stored.contains("[work]"));
+    let list = sandbox.hfd(["mirror", "list", "--json"]).ok().json();
+    let mirrors = list.as_array().unwrap();
+    let mode = mirrors.iter().find(|mirror| mirror["dir"] == dir).unwrap();
+    assert_eq!(mode["mode"], "active-only", "{list}");
+    // It is one now, and the first home is as it was.
+    let again = login(&["--json"]).ok();
+    assert_eq!(again.json().get("managed"), None);
+    assert_eq!(sandbox.token_file().as_deref(), Some(work.value.as_str()));
+}
+
+#[test]
+fn a_login_in_another_home_that_others_can_write_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    let shared = sandbox.home().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::fs::set_permissions(&shared, Permissions::from_mode(0o777)).unwrap();
+    let play = sandbox.token("play");
+    let login = sandbox.hfd(["login", "--with-token"]).stdin(&play);
+    login
+        .env("HF_HOME", &shared)
+        .exits(14)
+        .notes("can be written by others");
+    assert_eq!(std::fs::read_dir(&shared).unwrap().count(), 0);
+    let list = sandbox.hfd(["list", "--json"]).ok().json();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
 }

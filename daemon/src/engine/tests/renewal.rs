@@ -305,3 +305,15 @@ async fn a_stale_writer_does_not_bring_back_what_was_renewed() {
     assert!(bench.read("stored_tokens").contains("hf_r_two"));
     assert_eq!(bench.item("work", Part::Refresh).await.unwrap(), "hf_r_two");
 }
+
+#[tokio::test]
+async fn a_mirror_whose_directory_is_gone_is_left_alone_without_handing_anything_back() {
+    let bench = Bench::new();
+    bench.browser("work", "hf_one", "hf_r_one").await;
+    bench.engine.withhold(true).await.unwrap();
+    std::fs::remove_dir_all(bench.directory.path().join("hf")).unwrap();
+    let home = bench.home().unwrap();
+    bench.engine.unmanage(Unmanage { home }).await.unwrap();
+    assert!(!bench.directory.path().join("hf").exists());
+    assert_eq!(bench.item("work", Part::Refresh).await.unwrap(), "hf_r_one");
+}

@@ -243,13 +243,14 @@ fn what_stays_open_is_found_when_it_is_closed() {
         .unwrap();
     let written = write(&place.home, &token("hf_two"), &seen, soon()).unwrap();
     assert!(written.left_behind && written.displaced.is_none());
-    let left = leftovers(&place.home);
+    let left = leftovers(&place.home).unwrap();
     assert!(left.found.is_empty() && left.open);
     assert_eq!(place.ours().len(), 1);
     writer.set_len(0).unwrap();
     writer.write_all(b"hf_tool").unwrap();
     drop(writer);
-    let [displaced] = <[Displaced; 1]>::try_from(leftovers(&place.home).found).unwrap();
+    let found = leftovers(&place.home).unwrap().found;
+    let [displaced] = <[Displaced; 1]>::try_from(found).unwrap();
     assert_eq!(token_in(&displaced.observation).as_deref(), Some("hf_tool"));
     displaced.discard();
     assert!(place.ours().is_empty());
@@ -264,11 +265,11 @@ fn leftovers_of_a_kill_are_found_once_and_incomplete_files_go() {
     place.put(".hfd-s-0123456789abcde0", "");
     place.put(".hfd-0123456789abcdef", "[torn]\nhf_tok");
     place.put(".hfd-notes", "not ours");
-    let found = leftovers(&place.home).found;
+    let found = leftovers(&place.home).unwrap().found;
     assert_eq!(found.len(), 2);
     assert_eq!(place.ours().len(), 3);
     // Not discarded, they are there again.
-    assert_eq!(leftovers(&place.home).found.len(), 2);
+    assert_eq!(leftovers(&place.home).unwrap().found.len(), 2);
     found.into_iter().for_each(Displaced::discard);
     assert_eq!(place.ours(), [".hfd-notes"]);
     sweep(&place.home);

@@ -115,6 +115,61 @@ fn in_place_a_full_disk_leaves_what_was_there() {
     assert!(place.ours().is_empty());
 }
 
+/// The daemon is killed after the first write in place: nothing more of it happens.
+fn cut_off(new: &str) -> Place {
+    thread_local! {
+        static PUTS: Cell<usize> = const { Cell::new(0) };
+    }
+    PUTS.set(0);
+    let place = Place::full();
+    let kernel = Kernel {
+        rename: mount_point,
+        put: |file, bytes, offset| {
+            PUTS.set(PUTS.get() + 1);
+            match PUTS.get() {
+                1 => (Kernel::REAL.put)(file, bytes, offset),
+                _ => Err(Errno::IO.into()),
+            }
+        },
+        ..Kernel::REAL
+    };
+    let outcome = write_by(&place.home, &token(new), &place.look(), late(), kernel);
+    assert!(outcome.is_err());
+    assert_ne!(place.get("token").as_deref(), Some(new));
+    assert_ne!(place.get("token").as_deref(), Some("hf_one"));
+    place
+}
+
+#[test]
+fn what_was_cut_off_in_place_is_completed_before_it_is_read() {
+    let place = cut_off("hf_two_which_is_longer");
+    let [copy] = &place.ours()[..] else {
+        panic!("{:?}", place.ours())
+    };
+    assert!(copy.starts_with(".hfd-i-t-"), "{copy}");
+    // Not while somebody has it open; and until then nobody takes it for an edit.
+    let reader = File::open(place.path("token")).unwrap();
+    assert!(matches!(leftovers(&place.home), Err(WriteError::Busy(_))));
+    drop(reader);
+    assert!(leftovers(&place.home).unwrap().found.is_empty());
+    assert_eq!(
+        place.get("token").as_deref(),
+        Some("hf_two_which_is_longer")
+    );
+    assert!(place.ours().is_empty());
+}
+
+#[test]
+fn what_a_tool_wrote_over_something_that_was_cut_off_stays() {
+    for edit in ["hf_a_tools_own", "hf_one", ""] {
+        let place = cut_off("hf_two_which_is_longer");
+        place.put("token", edit);
+        assert!(leftovers(&place.home).unwrap().found.is_empty());
+        assert_eq!(place.get("token").as_deref(), Some(edit));
+        assert!(place.ours().is_empty());
+    }
+}
+
 #[test]
 fn an_error_of_any_call_leaves_old_or_new_and_nothing_about() {
     for errno in [Errno::NOSPC, Errno::ROFS, Errno::IO, Errno::DQUOT] {

@@ -136,7 +136,7 @@ fn no_write_of_a_tool_is_lost_and_nothing_removed_is_raised() {
         });
         let at_last = place.get("token");
         // What could not be put back lies aside.
-        let aside = leftovers(&place.home).found;
+        let aside = leftovers(&place.home).unwrap().found;
         let aside = aside.iter().map(|edit| token_in(&edit.observation));
         let last = Some("hf_last".to_owned());
         match what {
