@@ -243,11 +243,8 @@ fn corpus() -> Vec<Vec<u8>> {
         return Vec::new();
     };
     let files = std::fs::read_dir(directory).expect("HFD_TEST_CORPUS is a directory");
-    let files: Vec<_> = files
-        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
-        .collect();
-    println!("{} files of the corpus", files.len());
-    files
+    let files: std::io::Result<Vec<_>> = files.map(|file| std::fs::read(file?.path())).collect();
+    files.expect("its files can be read")
 }
 
 #[test]

@@ -184,8 +184,11 @@ impl Drop for Copy {
     }
 }
 
-/// Old and new content; nothing where it is no copy.
-fn read_copy(path: &Path, which: Which) -> Option<(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>)> {
+/// Old and new content.
+type Both = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
+
+/// What a copy holds; nothing where it is none.
+fn read_copy(path: &Path, which: Which) -> Option<Both> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
