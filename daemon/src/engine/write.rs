@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Worker;
 use super::change::{self, items};
-use super::sync::{Trouble, What};
+use super::sync::{Trouble, What, shown};
 use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, write};
 
 /// How long a write waits for the lock, and for programs that have a file open: a switch is to be
@@ -76,6 +76,12 @@ impl Worker {
         }
         if let Some(now) = self.mirrors.get_mut(home) {
             now.plainly = written.plainly;
+            if written.shared_with_group && !now.shared_with_group {
+                tracing::warn!(dir = shown(home), "the group of the files can read them");
+            }
+            // A write of `token` alone says nothing about the other file.
+            now.shared_with_group &= files.stored.is_none();
+            now.shared_with_group |= written.shared_with_group;
         }
         if let Some(displaced) = written.displaced {
             self.take_up(home, displaced, Occasion::Noticed, done)
