@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Worker;
 use super::change::{self, items};
 use super::sync::{Trouble, What, shown};
-use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, write};
+use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, lies_about, write};
 
 /// How long a write waits for the lock, and for programs that have a file open: a switch is to be
 /// felt by nobody.
@@ -161,6 +161,14 @@ impl Worker {
         })?;
         for displaced in found {
             self.take_up(home, displaced, Occasion::Asked, done).await?;
+        }
+        // What could not be removed is tried again at the next look.
+        let staying = match self.mirrors.get(home) {
+            Some(now) => now.disk.run(Some(self.deadline), lies_about).await,
+            None => Ok(false),
+        };
+        if staying.unwrap_or(true) {
+            self.look_for_leftovers(home);
         }
         Ok(())
     }
