@@ -182,6 +182,7 @@ impl Connection {
                 Ok(event) => event,
                 Err(RecvError::Lagged(_)) => Event {
                     event: "lagged".to_owned(),
+                    at: None,
                     name: None,
                     dir: None,
                     why: None,

@@ -41,6 +41,8 @@ pub struct MirrorNow {
     pub leftovers: bool,
     /// Whether its file system lacks what makes writing safe beside other programs.
     pub plainly: bool,
+    /// Whether a file that was written can be read by its group, as it could before.
+    pub shared_with_group: bool,
     /// The directory in which a file was last seen.
     pub directory: Option<Directory>,
     /// What waits for time to tell.
@@ -75,6 +77,13 @@ impl Doubtful {
 }
 
 impl MirrorNow {
+    /// What a person should know of it, the most urgent first.
+    fn remark(&self) -> Option<String> {
+        let shared = self.shared_with_group.then(shared_with_group);
+        let detail = self.detail.clone();
+        detail.or(self.plainly.then(plainly)).or(shared)
+    }
+
     /// Whether the files still are as they were last seen. On this machine's own file systems that
     /// costs two `stat` calls here and now; elsewhere a `stat` may hang and is asked on the thread.
     pub async fn unchanged(&self, home: &Home) -> bool {
@@ -123,7 +132,7 @@ impl Snapshot {
             mode: mirror.mode.into(),
             active: mirror.active.clone(),
             state: now.state.into(),
-            detail: now.detail.clone().or_else(|| now.plainly.then(plainly)),
+            detail: now.remark(),
             recent: now.recent.clone(),
         })
     }
@@ -132,6 +141,10 @@ impl Snapshot {
 fn plainly() -> String {
     "its file system cannot exchange files: an edit in the very moment of a change could be lost"
         .into()
+}
+
+fn shared_with_group() -> String {
+    "the group of its files can read them; `chmod g-rw` on both ends that".into()
 }
 
 /// No token of that name.

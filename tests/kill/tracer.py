@@ -1,7 +1,8 @@
-"""Runs a program and lets one of its system calls fail, or kills it there: `tracer.py COUNT FAULT N PROGRAM…`.
+"""Runs a program and lets its system calls fail, or kills it at one: `tracer.py COUNT FAULT N PROGRAM…`.
 
 Counted are, over all threads, the calls that write, link, rename, exchange, lease or flush, from the moment that
-this process receives SIGUSR1. At the Nth the FAULT happens: `kill`, the name of an errno, or `none`. The number of
+this process receives SIGUSR1. At the Nth the FAULT happens: `kill`, the name of an errno, or `none`. An errno with
+a `+` goes on failing every later call of those, but on sockets, until SIGUSR2. The number of
 calls so far stands in the file COUNT when the program has ended. As the parent it may trace a program that
 forbids it to others (PR_SET_DUMPABLE); strace counts for each thread apart, which leaves calls out."""
 
@@ -37,6 +38,13 @@ def ptrace(request, pid, data=0):
         raise OSError(ctypes.get_errno(), "ptrace")
 
 
+def is_socket(pid, descriptor):
+    try:
+        return os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith("socket:")
+    except OSError:
+        return False
+
+
 def counts(registers):
     """Whether this call is one of those that count."""
     if registers.orig_rax == FCNTL:
@@ -47,8 +55,10 @@ def counts(registers):
 
 def main():
     count_file, fault, at, *program = sys.argv[1:]
-    armed = []
+    armed, lifted = [], []
     signal.signal(signal.SIGUSR1, lambda *_: armed.append(True))
+    signal.signal(signal.SIGUSR2, lambda *_: lifted.append(True))
+    lasting, fault = fault.endswith("+"), fault.rstrip("+")
     child = os.fork()
     if child == 0:
         libc.ptrace(TRACEME, 0, None, None)
@@ -84,7 +94,10 @@ def main():
                         if len(names) == int(at) and fault == "kill":
                             os.kill(child, signal.SIGKILL)
                             continue
-                        if len(names) == int(at) and fault != "none":
+                        due = len(names) == int(at) or (
+                            lasting and len(names) > int(at) and not lifted
+                            and not (registers.orig_rax in (1, 20) and is_socket(child, registers.rdi)))
+                        if due and fault != "none":
                             failing.add(pid)
                             registers.orig_rax = 2**64 - 1  # no such call
                             ptrace(SETREGS, pid, ctypes.addressof(registers))

@@ -32,7 +32,16 @@ def reader(seconds, *known):
 def writer(seconds, number):
     """Logs in, switches and logs out at random, as upstream does: without a lock. What it logged out."""
     random.seed(int(number))
-    mine, gone, errors = [], [], 0
+    mine, gone, errors, odd = [], [], 0, set()
+    save = _auth._save_stored_tokens_full
+
+    def watched(stored_tokens):
+        # What it read torn, it writes as it read it: then hfd has it from a tool.
+        odd.update((name, fields.get("hf_token")) for name, fields in stored_tokens.items()
+                   if fields.get("hf_token") != f"hf_made_up_for_the_soak_{name}")
+        save(stored_tokens)
+
+    _auth._save_stored_tokens_full = _login._save_stored_tokens_full = watched
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(random.uniform(0.005, 0.15))
@@ -55,7 +64,7 @@ def writer(seconds, number):
         except (ValueError, configparser.Error, OSError):
             # Another one was writing: as a person sees it too.
             errors += 1
-    return {"logins": len(mine) + len(gone), "logged_out": gone, "errors": errors}
+    return {"logins": len(mine) + len(gone), "logged_out": gone, "errors": errors, "odd": sorted(odd)}
 
 
 def recorder(seconds):

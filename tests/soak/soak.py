@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,8 @@ def among(seconds, with_hfd):
                 near = [f"{when - first:+.2f}" for when in KILLS if first - 2 < when < last + 2]
                 why = f"removed by {kept[name]}" if name in kept else "never seen"
                 faults.append(f"{title}: {name} is lost ({why}); it stood for {last - first:.2f} s, hfdd was killed at {near} s")
+            odd = {tuple(pair) for writer in wrote for pair in writer["odd"]}
+            faults += [f"{title}: {wrong}" for wrong in wrong_values(session, odd)]
             back = sorted(set(logged_out) & set(listed(session)))
             faults += [f"{title}: {name} was logged out by hfd and is back" for name in back]
         return faults
@@ -151,6 +154,20 @@ def settled(session, title):
 
 def listed(session):
     return [entry["name"] for entry in json.loads(session.hfd("list", "--json")) if not entry["name"].startswith("unnamed-")]
+
+
+def wrong_values(session, odd):
+    """Names of which store or file hold another value than the one that was given them, and than any that a tool wrote."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(session.token_path.with_name("stored_tokens"))
+    found = [("store", name, session.hfd("token", name).strip()) for name in listed(session)]
+    found += [("file", name, parser[name].get("hf_token")) for name in parser.sections()]
+    for place, name, value in found:
+        # A second value of one name has a number behind it.
+        given = re.match(r"hfd-[a-d]|w\d-\d{4}", name)
+        given = given[0] if given else name
+        if value != f"hf_made_up_for_the_soak_{given}" and (given, value) not in odd:
+            yield f"the {place} has {value} as {name}"
 
 
 def sections(session):

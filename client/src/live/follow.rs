@@ -186,6 +186,7 @@ mod tests {
                 name: of.map(|name| TokenName::parse(name).unwrap()),
                 dir: None,
                 why: None,
+                at: None,
             };
             concerns(&event, &name)
         };

@@ -483,6 +483,7 @@ impl Worker {
             name: name.cloned(),
             dir,
             why: why.map(str::to_owned),
+            at: Some(sync::now()),
         });
     }
 

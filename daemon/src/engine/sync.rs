@@ -112,6 +112,7 @@ pub(super) fn open_mirror(home: Home) -> Result<MirrorNow, Error> {
         recent: Vec::new(),
         leftovers: true,
         plainly: false,
+        shared_with_group: false,
         directory: None,
     })
 }

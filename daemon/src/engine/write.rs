@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 use super::Worker;
 use super::change::{self, items};
-use super::sync::{Trouble, What};
-use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, write};
+use super::sync::{Trouble, What, shown};
+use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, lies_about, write};
 
 /// How long a write waits for the lock, and for programs that have a file open: a switch is to be
 /// felt by nobody.
@@ -76,6 +76,12 @@ impl Worker {
         }
         if let Some(now) = self.mirrors.get_mut(home) {
             now.plainly = written.plainly;
+            if written.shared_with_group && !now.shared_with_group {
+                tracing::warn!(dir = shown(home), "the group of the files can read them");
+            }
+            // A write of `token` alone says nothing about the other file.
+            now.shared_with_group &= files.stored.is_none();
+            now.shared_with_group |= written.shared_with_group;
         }
         if let Some(displaced) = written.displaced {
             self.take_up(home, displaced, Occasion::Noticed, done)
@@ -158,6 +164,14 @@ impl Worker {
         }
         for displaced in left.found {
             self.take_up(home, displaced, Occasion::Asked, done).await?;
+        }
+        // What could not be removed is tried again at the next look.
+        let staying = match self.mirrors.get(home) {
+            Some(now) => now.disk.run(Some(self.deadline), lies_about).await,
+            None => Ok(false),
+        };
+        if staying.unwrap_or(true) {
+            self.look_for_leftovers(home);
         }
         Ok(())
     }

@@ -186,6 +186,16 @@ pub fn leftovers(home: &Home) -> Result<Leftovers, WriteError> {
     Ok(Leftovers { found, open })
 }
 
+/// Whether something of ours still lies there: open, or on a disk that lets nothing be removed.
+pub fn lies_about(home: &Home) -> bool {
+    let names = ours(home).into_iter().map(|(_, name)| name);
+    let mut unfinished = names.filter(|name| {
+        let number = name.strip_prefix(".hfd-").is_some_and(is_number);
+        number || which(name).is_some() || Which::in_place(name).is_some()
+    });
+    unfinished.next().is_some()
+}
+
 /// Removes what a daemon left that was killed while it wrote: files that are not complete. What they
 /// hold is in the store, or the change that it belonged to is undone from there.
 pub(super) fn sweep(home: &Home) {

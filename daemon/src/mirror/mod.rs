@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hfd_proto::Home;
 
 pub use disk::{Disk, Waiting};
-pub use leftover::{Displaced, Leftovers, leftovers};
+pub use leftover::{Displaced, Leftovers, leftovers, lies_about};
 pub use lock::Lock as Guard;
 pub use observe::{NotSeen, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{Directory, age, directory, surroundings};

@@ -225,6 +225,9 @@ pub struct Event {
     /// Why, where that was not asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// When, in Unix seconds; an older daemon does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
 }
 
 /// Asks the daemon to leave when idle.

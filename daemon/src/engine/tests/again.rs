@@ -98,3 +98,20 @@ async fn an_edit_is_seen_although_nothing_more_could_be_queued() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_group_that_was_let_in_is_told_of() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut bench = Bench::new();
+    bench.login("work", "hf_work").await.unwrap();
+    let group = std::fs::Permissions::from_mode(0o640);
+    std::fs::set_permissions(bench.path("stored_tokens"), group).unwrap();
+    bench.login("more", "hf_more").await.unwrap();
+    let home = bench.home().unwrap();
+    let status = bench.state.borrow().mirror_status(&home).unwrap();
+    let detail = status.detail.unwrap();
+    assert!(detail.contains("group"), "{detail}");
+    assert_eq!(status.state, MirrorState::InSync);
+    let event = bench.events.recv().await.unwrap();
+    assert!(event.at.is_some());
+}
