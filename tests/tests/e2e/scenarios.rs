@@ -1,7 +1,11 @@
 //! What tools do to the files of a mirror, and what comes of it: nothing is lost.
 
 use std::fs::{self, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
 
 use hfd_e2e::{Sandbox, Token};
 use serde_json::Value;
@@ -218,4 +222,32 @@ fn a_directory_that_is_replaced_is_followed_on() {
     events.wait_for(&["imported"]);
     fs::remove_dir_all(sandbox.home().join("moved")).unwrap();
     assert_both_are_there(&sandbox, &[work, theirs]);
+}
+
+#[test]
+fn a_token_that_a_tool_is_rewriting_is_no_logout() {
+    let sandbox = Sandbox::new();
+    let [work, _] = two(&sandbox);
+    let path = sandbox.hf_home().join("token");
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // As Python's `open("w")` does, on a machine that has other things to do in between.
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let mut file = fs::File::create(&path).unwrap();
+                sleep(Duration::from_millis(20));
+                file.write_all(work.value.as_bytes()).unwrap();
+                drop(file);
+                sleep(Duration::from_millis(120));
+            }
+        });
+        let answers: Vec<_> = (0..100).map(|_| sandbox.hfd(["token"]).end()).collect();
+        over.store(true, Ordering::Relaxed);
+        for answer in answers {
+            answer.prints(&work);
+        }
+    });
+    // A file that stays empty is believed.
+    sandbox.write_hf_file("token", "");
+    sandbox.hfd(["token"]).exits(4);
 }
