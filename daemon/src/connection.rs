@@ -183,6 +183,7 @@ impl Connection {
                 Err(RecvError::Lagged(_)) => Event {
                     event: "lagged".to_owned(),
                     name: None,
+                    was: None,
                     dir: None,
                     why: None,
                 },

@@ -464,6 +464,13 @@ impl Worker {
         }
     }
 
+    fn renamed(&mut self, old: &TokenName, new: &TokenName) {
+        self.event("rename", Some(new), None);
+        if let Some(event) = self.happened.last_mut() {
+            event.was = Some(old.clone());
+        }
+    }
+
     fn event(&mut self, event: &str, name: Option<&TokenName>, home: Option<&Home>) {
         self.tell(event, name, home, None);
     }
@@ -481,6 +488,7 @@ impl Worker {
         self.happened.push(Event {
             event: event.to_owned(),
             name: name.cloned(),
+            was: None,
             dir,
             why: why.map(str::to_owned),
         });

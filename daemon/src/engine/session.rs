@@ -217,7 +217,7 @@ impl Worker {
         };
         self.transact(puts, items(&old, &record), vec![change])
             .await?;
-        self.event("rename", Some(&new), None);
+        self.renamed(&old, &new);
         let pending = self.write_mirrors(home.as_ref(), &new).await?;
         Ok(RenameReply { name: new, pending })
     }

@@ -43,7 +43,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         daemon.used();
     }
     match message {
-        Message::Token(request) => return reply(token::answer(daemon, request).await, out),
+        Message::Token(request) => return reply(token::addressed(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
         Message::BeginLogin(request) => reply(browser::begin(daemon, request).await, out),

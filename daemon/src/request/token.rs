@@ -82,6 +82,22 @@ async fn look_up(
     }
 }
 
+/// The answer to a client. Where its programs send a token to an alias of the token's Hub, that is what
+/// it is told of; any other difference is for the client to see and to refuse.
+pub(super) async fn addressed(
+    daemon: &Arc<Daemon>,
+    mut request: Token,
+) -> Result<TokenReply, Error> {
+    let asked = request.endpoint.take();
+    let mut reply = answer(daemon, request).await?;
+    if let Some(asked) = asked
+        && daemon.config.same_endpoint(&reply.endpoint, &asked)
+    {
+        reply.endpoint = asked;
+    }
+    Ok(reply)
+}
+
 /// A stored token by its name.
 async fn named(
     daemon: &Daemon,

@@ -23,7 +23,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
             let wanted = Token {
                 name: request.name,
                 home: request.home,
-                min_ttl: None,
+                ..Token::default()
             };
             let stored = token::answer(daemon, wanted).await?;
             (stored.token, stored.name, Some(stored.endpoint))

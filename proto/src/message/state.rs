@@ -219,6 +219,9 @@ pub struct Event {
     /// The token it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<TokenName>,
+    /// The name that it had before a `rename`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<TokenName>,
     /// The mirror's directory, where it happened in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
