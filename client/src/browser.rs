@@ -102,9 +102,7 @@ impl Asking<'_> {
         let mut told = None;
         loop {
             if interrupted.load(Ordering::Relaxed) {
-                // One that is being granted at this moment is kept: then there is nothing to end.
-                connection.request(CancelLogin { id })?;
-                return Err(Error::new(Kind::Interrupted, "interrupted").into());
+                return Err(self.call_off(connection)?.into());
             }
             let wait = Some(TICK);
             let state = connection.request(AwaitLogin { id, wait }).map_err(lost)?;
@@ -118,6 +116,20 @@ impl Asking<'_> {
             }
             told = state.trouble;
         }
+    }
+
+    /// One that was granted at this moment is kept, and so said.
+    fn call_off(&self, connection: &mut Connection) -> Result<Error, Failure> {
+        let id = self.begun.id;
+        let reply = connection.request(CancelLogin { id })?;
+        Ok(match reply.cancelled {
+            true => Error::new(Kind::Interrupted, "interrupted"),
+            false => Error::new(
+                Kind::Interrupted,
+                "interrupted, but the login was granted by then, and hfd keeps it",
+            )
+            .hint("`hfd list` shows it, and `hfd logout NAME` removes it"),
+        })
     }
 
     fn tick(&self, left: u64) {

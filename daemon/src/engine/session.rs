@@ -128,8 +128,15 @@ impl Worker {
             };
             changes.push(Change::Remove { tombstone });
         }
+        let gone: Vec<_> = names
+            .iter()
+            .map(|name| self.index().tokens.get(name).cloned())
+            .collect();
         self.transact(puts, deletes, changes).await?;
-        for name in &names {
+        for (name, record) in names.iter().zip(gone) {
+            if let Some(record) = record {
+                self.unmark(name, &record).await;
+            }
             self.event("logout", Some(name), None);
         }
         let pending = match names.first() {
@@ -217,6 +224,7 @@ impl Worker {
         };
         self.transact(puts, items(&old, &record), vec![change])
             .await?;
+        self.unmark(&old, &record).await;
         self.event("rename", Some(&new), None);
         let pending = self.write_mirrors(home.as_ref(), &new).await?;
         Ok(RenameReply { name: new, pending })
@@ -231,7 +239,7 @@ impl Worker {
         record.expires_at = session.expires_at.or(record.expires_at);
         record.renewal = Renewal {
             client_id: Some(session.client_id.clone()),
-            since: Some(now()),
+            since: Some(self.parts.clock.now()),
             shared: !self.index().withhold,
             ..Renewal::default()
         };
@@ -373,7 +381,8 @@ impl Worker {
 
     /// The name of a new login: the one asked for, else the Hub's, else one made from the user's.
     fn name_for(&self, request: &Login, identity: Option<&Identity>) -> Result<TokenName, Error> {
-        let endpoint = request.endpoint.clone().unwrap_or_default();
+        let endpoint = request.endpoint.as_ref();
+        let endpoint = endpoint.unwrap_or(&self.parts.endpoint).clone();
         let user = identity.map(|identity| identity.user.as_str());
         let same = |name: &TokenName| match self.index().tokens.get(name) {
             None => true,
@@ -424,6 +433,7 @@ impl Worker {
         let access = self.index().salt.fingerprint(&request.token);
         let same_value = old.filter(|old| old.access == access);
         let kind = identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind);
+        let asked = request.endpoint.as_ref();
         Record {
             user: identity
                 .map(|identity| identity.user.clone())
@@ -431,7 +441,7 @@ impl Worker {
             role: identity.and_then(|identity| identity.role.clone()),
             expires_at: identity.and_then(|identity| identity.expires_at),
             ..Record::new(
-                request.endpoint.clone().unwrap_or_default(),
+                asked.unwrap_or(&self.parts.endpoint).clone(),
                 kind,
                 self.store_for(kept),
                 access,

@@ -153,6 +153,8 @@ fn start(
             lock: None,
             leave: Arc::default(),
             withhold: false,
+            clock: Arc::default(),
+            endpoint: Endpoint::default(),
         })
         .unwrap(),
         state,

@@ -48,7 +48,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
         Message::BeginLogin(request) => reply(browser::begin(daemon, request).await, out),
         Message::AwaitLogin(request) => reply(browser::wait(daemon, request).await, out),
-        Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request)), out),
+        Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request).await), out),
         Message::Refresh(request) => reply(refresh::answer(daemon, request).await, out),
         Message::HandBack(_) => reply(daemon.engine.withhold(false).await, out),
         Message::Logout(request) => reply(logout::answer(daemon, request).await, out),
