@@ -30,7 +30,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<Token
         .min_ttl
         .map_or(0, |least| i64::try_from(least).unwrap_or(i64::MAX));
     let left = end - daemon.clock.now();
-    if left > least {
+    if left >= least.max(1) {
         return Ok(reply);
     }
     let wants = request.min_ttl.is_some();

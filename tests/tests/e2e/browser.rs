@@ -200,7 +200,10 @@ fn two_accounts_are_kept_apart() {
 #[test]
 fn a_login_of_hf_is_taken_over_whole() {
     let sandbox = sandbox();
-    sandbox.configure("refresh_tokens = \"withhold\"\n");
+    let endpoint = sandbox.hub().endpoint();
+    sandbox.configure(&format!(
+        "endpoint = \"{endpoint}\"\nrefresh_tokens = \"withhold\"\n"
+    ));
     sandbox.hfd(["sync"]).ok();
     let login = sandbox.hf(["auth", "login"]).spawn();
     let device = sandbox.hub().wait_for_pending();

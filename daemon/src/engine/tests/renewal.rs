@@ -9,7 +9,7 @@ use crate::hub::Granted;
 /// Far enough away that nothing is due.
 const LATER: i64 = 4_000_000_000;
 
-fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
+pub(super) fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
     Box::new(Granted {
         access: secret(access),
         refresh: refresh.map(secret),
@@ -20,7 +20,7 @@ fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
 
 impl Bench {
     /// A browser login.
-    async fn browser(&self, name_: &str, access: &str, refresh: &str) {
+    pub(super) async fn browser(&self, name_: &str, access: &str, refresh: &str) {
         let request = Login {
             token: secret(access),
             name: Some(name(name_)),
@@ -45,11 +45,11 @@ impl Bench {
         self.engine.login(Box::new(arrival)).await.unwrap();
     }
 
-    fn record(&self, name_: &str) -> Record {
+    pub(super) fn record(&self, name_: &str) -> Record {
         self.state.borrow().index.tokens[&name(name_)].clone()
     }
 
-    async fn item(&self, name_: &str, part: Part) -> Option<String> {
+    pub(super) async fn item(&self, name_: &str, part: Part) -> Option<String> {
         let key = Key {
             endpoint: Endpoint::default(),
             name: name(name_),
@@ -60,23 +60,23 @@ impl Bench {
     }
 
     /// What the Hub is asked with.
-    async fn begin(&self, name_: &str) -> Begun {
+    pub(super) async fn begin(&self, name_: &str) -> Begun {
         let begun = self.engine.begin_renewal(self.refresh(name_)).await;
         begun.unwrap().expect("something to renew")
     }
 
-    fn refresh(&self, name_: &str) -> Fingerprint {
+    pub(super) fn refresh(&self, name_: &str) -> Fingerprint {
         self.record(name_).refresh.unwrap()
     }
 
-    async fn finish(&self, begun: &Begun, granted: Box<Granted>) -> Result<(), Error> {
+    pub(super) async fn finish(&self, begun: &Begun, granted: Box<Granted>) -> Result<(), Error> {
         let sent = begun.record.refresh.unwrap();
         let renewed = Renewed::Granted(granted, 3_000);
         self.engine.finish_renewal(sent, renewed).await
     }
 
     /// Whether another program could take the lock under which huggingface_hub renews.
-    fn lock_is_free(&self) -> bool {
+    pub(super) fn lock_is_free(&self) -> bool {
         let file = std::fs::File::options()
             .append(true)
             .create(true)
