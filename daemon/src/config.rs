@@ -155,6 +155,15 @@ impl Config {
         }
     }
 
+    /// Whether refresh tokens are kept out of the files, by a daemon that is a service or is not.
+    pub fn withholds(&self, service: bool) -> bool {
+        match self.refresh_tokens {
+            RefreshTokens::Auto => service,
+            RefreshTokens::Withhold => true,
+            RefreshTokens::Share => false,
+        }
+    }
+
     /// Whether a token of `own` may be sent to `asked`: its own endpoint, or an alias of it. An
     /// alias holds in one direction.
     pub fn same_endpoint(&self, own: &Endpoint, asked: &Endpoint) -> bool {

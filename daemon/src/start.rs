@@ -15,7 +15,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
 use crate::clock::Clock;
-use crate::config::{Config, Level, RefreshTokens};
+use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
 use crate::follow::follow;
@@ -288,11 +288,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         events: events.clone(),
         lock: Some(Arc::clone(&lock)),
         leave: Arc::clone(&leave),
-        withhold: match config.refresh_tokens {
-            RefreshTokens::Auto => service(&mode).is_some(),
-            RefreshTokens::Withhold => true,
-            RefreshTokens::Share => false,
-        },
+        withhold: config.withholds(service(&mode).is_some()),
         clock: Arc::clone(&clock),
         endpoint: config.endpoint.clone(),
     })

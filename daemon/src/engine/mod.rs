@@ -4,6 +4,7 @@
 
 mod change;
 mod doubt;
+mod holder;
 mod import;
 mod manage;
 mod renewal;
@@ -13,6 +14,7 @@ mod settle;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod withhold;
 mod write;
 
 pub(crate) use manage::locked;

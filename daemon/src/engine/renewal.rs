@@ -4,16 +4,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
-use hfd_core::model::{Change, Fingerprint, Kept, Record};
+use hfd_core::model::{Change, Fingerprint, Record};
 use hfd_core::reconcile::Occasion;
-use hfd_core::renewal::Renewal;
-use hfd_core::view::view;
-use hfd_proto::{Error, HandBackReply, Home, Kind, MirrorState, Mode, Pending, Secret, TokenName};
+use hfd_proto::{Error, Home, Kind, Mode, Secret, TokenName};
 use tokio::time::timeout_at;
 
 use super::Worker;
 use super::change::{items, timed_out};
-use super::session::not_written_at;
 use crate::hub::Granted;
 use crate::journal::Item;
 use crate::mirror::{WriteError, hold};
@@ -48,38 +45,6 @@ pub enum Renewed {
         /// Whether it may have renewed the token all the same.
         lost: bool,
     },
-}
-
-/// Who has a refresh token: a token, or one that is kept for `hfd restore`.
-struct Holder {
-    name: TokenName,
-    record: Record,
-    kept: Option<Kept>,
-}
-
-impl Holder {
-    fn items(&self, record: &Record) -> Vec<Item> {
-        let mut items = items(&self.name, record);
-        for item in &mut items {
-            item.kept = self.kept.as_ref().map(|kept| kept.number);
-        }
-        items
-    }
-
-    /// It has changed.
-    fn becomes(self, record: Record) -> Vec<Change> {
-        let name = self.name;
-        let Some(kept) = self.kept else {
-            return vec![Change::Put { name, record }];
-        };
-        let access = self.record.access;
-        vec![
-            Change::Forget { name, access },
-            Change::Keep {
-                kept: Kept { record, ..kept },
-            },
-        ]
-    }
 }
 
 impl Worker {
@@ -142,31 +107,6 @@ impl Worker {
             refresh,
             again,
         }))
-    }
-
-    /// The first token with this refresh token.
-    fn token_with(&self, refresh: Fingerprint) -> Option<(TokenName, Record)> {
-        let mut tokens = self.index().tokens.iter();
-        let found = tokens.find(|(_, record)| record.refresh == Some(refresh));
-        found.map(|(name, record)| (name.clone(), record.clone()))
-    }
-
-    /// Everybody with this refresh token: while the Hub was asked, a token may have been renamed or
-    /// logged out, and two names may share one.
-    fn holders(&self, refresh: Fingerprint) -> Vec<Holder> {
-        let tokens = self.index().tokens.iter().map(|(name, record)| Holder {
-            name: name.clone(),
-            record: record.clone(),
-            kept: None,
-        });
-        let kept = self.index().kept.iter().map(|kept| Holder {
-            name: kept.name.clone(),
-            record: kept.record.clone(),
-            kept: Some(kept.clone()),
-        });
-        let all = tokens.chain(kept);
-        all.filter(|holder| holder.record.refresh == Some(refresh))
-            .collect()
     }
 
     /// Takes the lock of every mirror that shows the token, and looks once more under it. Another
@@ -378,113 +318,6 @@ impl Worker {
     async fn unasked(&mut self, sent: Fingerprint) -> Result<(), Error> {
         let set = self.set_renewal(sent, |renewal| renewal.begun = None);
         set.await.map(drop)
-    }
-
-    /// Notes something with everybody who has this refresh token; returns the tokens' names.
-    async fn set_renewal(
-        &mut self,
-        sent: Fingerprint,
-        set: impl Fn(&mut Renewal),
-    ) -> Result<Vec<TokenName>, Error> {
-        let mut changes = Vec::new();
-        let (mut marked, mut names) = (Vec::new(), Vec::new());
-        for holder in self.holders(sent) {
-            let mut record = holder.record.clone();
-            set(&mut record.renewal);
-            if holder.kept.is_none() {
-                marked.push((holder.name.clone(), holder.record.clone()));
-                names.push(holder.name.clone());
-            }
-            if record != holder.record {
-                changes.extend(holder.becomes(record));
-            }
-        }
-        if !changes.is_empty() {
-            self.change(changes)?;
-        }
-        for (name, old) in &marked {
-            self.unmark(name, old).await;
-        }
-        Ok(names)
-    }
-
-    /// Refresh tokens leave the files, or come back into them; what did not follow is named.
-    pub(super) async fn withhold(&mut self, withhold: bool) -> Result<HandBackReply, Error> {
-        let mut pending = Vec::new();
-        if self.index().withhold != withhold {
-            // What a tool has written since would look like something new afterwards.
-            self.sync_mirrors().await;
-            self.change(vec![Change::Withhold { withhold }])?;
-        }
-        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
-            self.sync_mirror(&home, Occasion::Noticed).await;
-            let mirror = self.status_of(&home)?;
-            if mirror.state != MirrorState::InSync && mirror.mode != Mode::Off {
-                let detail = mirror.detail.unwrap_or_default();
-                let dir = mirror.dir;
-                pending.push(Pending { dir, detail });
-            }
-        }
-        Ok(HandBackReply { pending })
-    }
-
-    /// The refresh tokens go back into the files of a mirror that hfd is about to leave alone, and
-    /// with those that no other mirror shows goes the care for them.
-    pub(super) async fn hand_back(&mut self, home: &Home) -> Result<(), Error> {
-        if !self.index().withhold {
-            return Ok(());
-        }
-        let tokens = self.index().tokens.iter();
-        let mut flying = tokens.filter(|(_, record)| {
-            let refresh = record.refresh.as_ref();
-            refresh.is_some_and(|refresh| self.flying.contains(refresh))
-        });
-        if let Some((name, _)) = flying.next() {
-            // What went into the file would be used up a moment later.
-            let message = format!("`{}` is being renewed at this moment", name.escaped());
-            return Err(Error::new(Kind::TimedOut, message).hint("repeat it when that is over"));
-        }
-        let home = home.clone();
-        self.set_handed_back(&home, true)?;
-        self.sync_mirror(&home, Occasion::Noticed).await;
-        let mirror = self.status_of(&home)?;
-        if mirror.state != MirrorState::InSync {
-            // It goes on being a mirror, and what it shows is withheld again.
-            self.set_handed_back(&home, false)?;
-            self.sync_mirror(&home, Occasion::Noticed).await;
-            return Err(not_written_at(&home, &mirror));
-        }
-        let shown_at = |home: &Home| {
-            let mirror = self.index().mirrors.get(home);
-            mirror.and_then(|mirror| view(self.index(), mirror))
-        };
-        let others = self.index().mirrors.keys().filter(|&other| *other != home);
-        let elsewhere: Vec<_> = others.filter_map(shown_at).collect();
-        let handed = shown_at(&home).unwrap_or_default().sections;
-        let (mut deletes, mut changes) = (Vec::new(), Vec::new());
-        for (name, _) in handed.iter().filter(|(_, print)| print.refresh.is_some()) {
-            let Some(record) = self.index().tokens.get(name) else {
-                continue;
-            };
-            let mut record = record.clone();
-            if elsewhere
-                .iter()
-                .any(|view| view.sections.contains_key(name))
-            {
-                record.renewal.shared = true;
-            } else {
-                deletes.extend(items(name, &record).into_iter().filter(|item| item.refresh));
-                record.refresh = None;
-            }
-            let name = name.clone();
-            changes.push(Change::Put { name, record });
-        }
-        self.transact(Vec::new(), deletes, changes).await
-    }
-
-    fn set_handed_back(&mut self, home: &Home, handed_back: bool) -> Result<(), Error> {
-        let home = home.clone();
-        self.change(vec![Change::HandBack { home, handed_back }])
     }
 }
 

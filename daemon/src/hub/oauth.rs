@@ -1,16 +1,17 @@
 //! Browser logins and their renewal: RFC 8628 and the refresh of RFC 6749, as huggingface_hub 2.4.0
 //! speaks them (`utils/_oauth_device.py`).
 
+mod answer;
+
 use std::slice;
 use std::time::Duration;
 
 use hfd_proto::{Endpoint, Error, Kind, Secret};
 use reqwest::header::{ACCEPT, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use zeroize::Zeroizing;
 
+use self::answer::{Answer, Begun, span};
 use super::answer::{no_hub, quote_of, read, refusal};
 use super::{Hub, failure};
 
@@ -78,87 +79,6 @@ pub enum NotRenewed {
         /// Whether the Hub may have replaced the refresh token, and its answer was lost.
         lost: bool,
     },
-}
-
-/// The fields that upstream reads. The lives and the interval have its defaults.
-#[derive(Deserialize)]
-struct Begun {
-    device_code: Secret,
-    user_code: String,
-    verification_uri: String,
-    #[serde(default)]
-    verification_uri_complete: String,
-    #[serde(default, deserialize_with = "seconds")]
-    expires_in: Option<i64>,
-    #[serde(default, deserialize_with = "seconds")]
-    interval: Option<i64>,
-}
-
-/// An answer of the token endpoint, either way. Each field is read for itself: one that makes no
-/// sense must not cost the tokens beside it, which nobody else has.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    #[serde(deserialize_with = "token")]
-    access_token: Option<Secret>,
-    #[serde(deserialize_with = "token")]
-    refresh_token: Option<Secret>,
-    #[serde(deserialize_with = "seconds")]
-    expires_in: Option<i64>,
-    #[serde(deserialize_with = "text")]
-    error: Option<String>,
-    #[serde(deserialize_with = "text")]
-    error_description: Option<String>,
-}
-
-/// What is no token is none: an empty one, above all.
-fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    let text = text(deserializer)?.map(Zeroizing::new);
-    Ok(text.and_then(|text| Secret::parse(&text).ok()))
-}
-
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    })
-}
-
-/// A span of time, as a number of any kind or as the text of one.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let number = match Value::deserialize(deserializer)? {
-        Value::Number(number) => number.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    // Seconds are far below what a double cannot count.
-    Ok(number
-        .filter(|number: &f64| number.is_finite())
-        .map(|number| number as i64))
-}
-
-/// The errors that a token endpoint knows (RFC 6749 section 5.2, RFC 8628 section 3.5).
-const KNOWN: [&str; 10] = [
-    "access_denied",
-    "authorization_pending",
-    "expired_token",
-    "invalid_client",
-    "invalid_grant",
-    "invalid_request",
-    "invalid_scope",
-    "slow_down",
-    "unauthorized_client",
-    "unsupported_grant_type",
-];
-
-impl Answer {
-    /// What the token endpoint has decided. Whatever else answers in its place (a gateway, a limit of
-    /// requests) may say `error` too, and decides nothing.
-    fn verdict(&self, status: StatusCode) -> Option<&str> {
-        let decides = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED].contains(&status);
-        let error = self.error.as_deref().filter(|_| decides)?;
-        KNOWN.contains(&error).then_some(error)
-    }
 }
 
 impl Hub {
@@ -358,11 +278,6 @@ async fn send(
 fn may_have_granted(status: StatusCode) -> bool {
     let busy = status == StatusCode::SERVICE_UNAVAILABLE;
     status.is_success() || (status.is_server_error() && !busy)
-}
-
-fn span(seconds: Option<i64>, usual: u64, most: u64) -> Duration {
-    let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-    Duration::from_secs(seconds.unwrap_or(usual).clamp(1, most))
 }
 
 fn granted(answer: &Answer, date: Option<i64>) -> Option<Granted> {

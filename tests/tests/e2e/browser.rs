@@ -141,6 +141,24 @@ fn ctrl_c_leaves_nothing_behind() {
 }
 
 #[test]
+fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
+    let sandbox = sandbox();
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    let code: Value = serde_json::from_str(&login.line()).unwrap();
+    sandbox.keyring().lock();
+    sandbox.hub().approve(code["code"].as_str().unwrap());
+    let trouble: Value = serde_json::from_str(&login.line()).unwrap();
+    assert_eq!(trouble["event"], "trouble");
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    assert_eq!(ended.status, 130, "{ended}");
+    assert!(ended.stderr.contains("hfd keeps it"), "{ended}");
+    sandbox.keyring().unlock();
+    eventually("the token is stored", || sandbox.token_file().is_some());
+    sandbox.hfd(["list"]).ok().shows("oauth-alice");
+}
+
+#[test]
 fn a_client_that_is_gone_does_not_lose_a_login_that_is_granted() {
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
