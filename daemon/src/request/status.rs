@@ -56,7 +56,7 @@ fn attention(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Attention> {
     let now = daemon.clock.now();
     let tokens = snapshot.index.tokens.iter();
     let worth = tokens.filter_map(|(name, record)| {
-        let trouble = daemon.renewals.trouble(name, record);
+        let trouble = daemon.renewals.trouble(record);
         let (what, detail) = of_one(name, record, trouble, now)?;
         Some(Attention {
             name: name.clone(),

@@ -44,12 +44,63 @@ fn who_needs_a_token_for_longer_gets_one() {
     let sandbox = session(600);
     sandbox.hfd(["token", "--min-ttl", "60"]).ok();
     assert_eq!(sandbox.hub().grants()[0].generation, 1);
-    let token = sandbox.hfd(["token", "--min-ttl", "599"]).ok();
+    sandbox.hub().set_lifetime(Duration::from_secs(1200));
+    let token = sandbox.hfd(["token", "--min-ttl", "900"]).ok();
     let grant = &sandbox.hub().grants()[0];
     assert_eq!(grant.generation, 2);
     token.prints(&grant.access);
     // The Hub gives none that lives so long.
-    sandbox.hfd(["token", "--min-ttl", "601"]).exits(14);
+    sandbox.hfd(["token", "--min-ttl", "1300"]).exits(14);
+}
+
+#[test]
+fn a_hub_that_takes_its_time_is_no_reason_to_doubt_the_daemon() {
+    let sandbox = session(600);
+    sandbox.hub().set_lifetime(Duration::from_secs(1200));
+    let late = Failure::Delay(Duration::from_secs(12));
+    sandbox.hub().fail_once("/oauth/token", late);
+    sandbox
+        .hfd(["token", "--min-ttl", "900"])
+        .exits(13)
+        .notes("still being renewed");
+    sandbox.hub().wait_for_generation(2);
+    sandbox.hfd(["refresh"]).ok();
+    assert_eq!(sandbox.hub().invalid_grants(), 0);
+}
+
+#[test]
+fn a_daemon_that_is_stopped_meanwhile_waits_for_the_answer() {
+    let sandbox = session(600);
+    let late = Failure::Delay(Duration::from_secs(8));
+    sandbox.hub().fail_once("/oauth/token", late);
+    let asked = sandbox.hub().seen().len();
+    let refresh = sandbox.hfd(["refresh"]).spawn();
+    sandbox.hub().wait_for_requests(asked + 1);
+    sandbox.hfd(["service", "stop"]).ok();
+    let ended = refresh.end();
+    assert_eq!(ended.status, 0, "{ended}");
+    assert_eq!(
+        sandbox.token_file().as_ref(),
+        Some(&sandbox.hub().grants()[0].access)
+    );
+    sandbox.hfd(["refresh"]).ok();
+    assert_eq!(sandbox.hub().invalid_grants(), 0);
+    sandbox.finish();
+}
+
+#[test]
+fn a_hub_that_was_too_busy_cut_nothing_off() {
+    let sandbox = session(600);
+    sandbox
+        .hub()
+        .fail_once("/oauth/token", Failure::Later(503, 1));
+    sandbox.hfd(["refresh"]).exits(17);
+    let refusal = Failure::OAuth(400, "invalid_grant".to_owned());
+    sandbox.hub().fail_once("/oauth/token", refusal);
+    sandbox
+        .hfd(["refresh"])
+        .exits(14)
+        .notes("its session has ended");
 }
 
 #[test]
@@ -119,6 +170,11 @@ fn a_session_that_the_hub_has_ended_is_said_and_not_asked_about_again() {
         .notes("its session has ended")
         .notes("hfd login");
     assert_eq!(attention(&sandbox), ["session-ended"]);
+    let asked = sandbox.hub().seen().len();
+    for asks in [&["refresh"][..], &["token", "--min-ttl", "900"]] {
+        sandbox.hfd(asks).exits(14).notes("its session has ended");
+    }
+    assert_eq!(sandbox.hub().seen().len(), asked);
     sandbox
         .hfd(["status"])
         .ok()
