@@ -46,6 +46,12 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
         service: daemon.service.clone(),
         unsettled: snapshot.unsettled,
         locked_memory: daemon.values.locked_memory(),
+        endpoint: match &request.endpoint {
+            Some(asked) if daemon.config.same_endpoint(&daemon.config.endpoint, asked) => {
+                asked.clone()
+            }
+            _ => daemon.config.endpoint.clone(),
+        },
         withheld: snapshot.index.withhold,
         attention: attention(daemon, &snapshot),
     }
