@@ -124,7 +124,7 @@ pub(crate) fn hot(arguments: &[OsString]) -> Option<Cli> {
         global: Global::default(),
         command: Command::Token(token::Arguments {
             name,
-            min_ttl: None,
+            ..token::Arguments::default()
         }),
     })
 }

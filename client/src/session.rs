@@ -14,17 +14,14 @@ use hfd_proto::{
 
 use crate::environment::Environment;
 use crate::spawn::{self, Spawner};
+use crate::stop::FAREWELL;
 use crate::systemd::Manager;
 use crate::{unit, version};
 
 /// How long another client may take to start the daemon: an older daemon's farewell, then as long as
-/// the service's unit gives it (20 s), with which it is mostly done; where that failed, a little of
+/// the service's unit gives it (60 s), with which it is mostly done; where that failed, a little of
 /// [`spawn`].
-const TURN: Duration = Duration::from_secs(30);
-
-/// How long an older daemon may take to leave: it finishes what it does, at most one call of the
-/// store (5 s).
-const FAREWELL: Duration = Duration::from_secs(6);
+const TURN: Duration = Duration::from_secs(110);
 
 /// How long the service manager may take for one that has crashed to be running: it says so until it
 /// has been told of the end. Where the service has other places than we, this is waited for nothing.

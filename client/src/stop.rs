@@ -7,9 +7,12 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::session;
 
-/// How long a daemon may take to end once it was told to: one call of the store (5 s) may be under
-/// way.
-const FAREWELL: Duration = Duration::from_secs(6);
+/// How long a daemon that said it will may take to leave: what the Hub grants at that moment is waited
+/// for (36 s), since nobody else has it, and then its last change and replies (6 s).
+pub(crate) const FAREWELL: Duration = Duration::from_secs(45);
+
+/// How long one may take that did not answer: a call of the store (5 s) may be under way.
+const SILENT: Duration = Duration::from_secs(6);
 
 /// How long the kernel may take to end what was killed.
 const KILLED: Duration = Duration::from_secs(2);
@@ -50,7 +53,7 @@ pub(crate) fn stop(place: &Place) -> Result<Ended, Error> {
     }
     let pid = lock_holder(place)?;
     signal(pid, Signal::TERM)?;
-    if has_ended(place, FAREWELL)? {
+    if has_ended(place, SILENT)? {
         return Ok(Ended::Left(pid));
     }
     signal(pid, Signal::KILL)?;

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::daemon::Daemon;
-use crate::engine::{Arrival, Session, locked};
+use crate::engine::{Arrival, Session, leaving, locked};
 use crate::hub::{DeviceCode, Granted, Identity, Poll};
 
 /// How long `await-login` waits where the client does not say.
@@ -25,6 +25,10 @@ const SLOWER: Duration = Duration::from_secs(5);
 /// How often a granted login that cannot be stored is tried again, and for how long.
 const AGAIN: Duration = Duration::from_secs(3);
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// What a question to the Hub that is under way gets when the login is called off: the answer may be
+/// that it was granted at this moment.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// How long an ended login can be asked about.
 const MEMORY: Duration = Duration::from_secs(60);
@@ -39,6 +43,8 @@ pub struct Logins(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     begun: u64,
+    /// Nothing more is begun: the daemon leaves.
+    closed: bool,
     waiting: BTreeMap<u64, Waiting>,
 }
 
@@ -57,14 +63,22 @@ struct Waiting {
 enum Progress {
     /// For the person.
     Asked,
+    /// Granted: from now on it is stored, whoever calls it off.
+    Granted,
     /// Granted, but not stored yet.
     Stuck(Error),
     Ended(Box<Result<LoginReply, Error>>),
 }
 
+impl Progress {
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+}
+
 impl Waiting {
     fn has_ended(&self) -> bool {
-        matches!(*self.progress.borrow(), Progress::Ended(_))
+        self.progress.borrow().has_ended()
     }
 
     fn left(&self) -> u64 {
@@ -98,6 +112,23 @@ impl Logins {
         let mut all = state.waiting.iter();
         let (id, waiting) = all.find(|(_, waiting)| same(waiting))?;
         Some(waiting.describe(*id, true))
+    }
+
+    /// Ends all that nobody has granted yet, and waits for the others: nobody else has their tokens.
+    pub(crate) async fn rest(&self) {
+        let waiting: Vec<Waiting> = {
+            let mut state = self.state();
+            state.closed = true;
+            state.waiting.values().cloned().collect()
+        };
+        for waiting in &waiting {
+            waiting.cancel.notify_one();
+        }
+        for mut waiting in waiting {
+            // One that ended without a word is over, too.
+            let ended = waiting.progress.wait_for(Progress::has_ended);
+            drop(ended.await);
+        }
     }
 
     /// Ends those that a new one takes the place of.
@@ -145,7 +176,7 @@ pub(crate) async fn begin(daemon: &Arc<Daemon>, wishes: BeginLogin) -> Result<Lo
             }
         }
     }
-    let endpoint = wishes.endpoint.clone().unwrap_or_default();
+    let endpoint = daemon.endpoint(wishes.endpoint.as_ref());
     let client_id = wishes.client_id.clone();
     let client_id = client_id.unwrap_or_else(|| daemon.hub.client_id(&endpoint));
     let begun = daemon
@@ -164,6 +195,9 @@ pub(crate) async fn begin(daemon: &Arc<Daemon>, wishes: BeginLogin) -> Result<Lo
     };
     let id = {
         let mut state = daemon.logins.state();
+        if state.closed {
+            return Err(leaving());
+        }
         if state.waiting.len() >= MOST {
             return Err(
                 Error::new(Kind::Refused, "too many logins wait for a person")
@@ -193,11 +227,11 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
     let waiting = daemon.logins.get(asked.id)?;
     let patience = Duration::from_secs(asked.wait.unwrap_or(WAIT).min(WAIT));
     let mut progress = waiting.progress.clone();
-    let ended = progress.wait_for(|progress| matches!(progress, Progress::Ended(_)));
+    let ended = progress.wait_for(Progress::has_ended);
     drop(timeout(patience, ended).await);
     let progress = waiting.progress.borrow().clone();
     let (login, trouble) = match progress {
-        Progress::Asked => (None, None),
+        Progress::Asked | Progress::Granted => (None, None),
         Progress::Stuck(error) => (None, Some(error.message)),
         Progress::Ended(outcome) => (Some((*outcome)?), None),
     };
@@ -208,15 +242,25 @@ pub(crate) async fn wait(daemon: &Daemon, asked: AwaitLogin) -> Result<LoginStat
     })
 }
 
-/// `cancel-login`.
-pub(crate) fn cancel(daemon: &Daemon, asked: &CancelLogin) -> LoginCancelled {
-    let waiting = daemon.logins.get(asked.id).ok();
-    let waiting = waiting.filter(|waiting| !waiting.has_ended());
-    if let Some(waiting) = &waiting {
-        waiting.cancel.notify_one();
-    }
+/// `cancel-login`. What is answered has been decided: a login that was granted at this moment is kept.
+pub(crate) async fn cancel(daemon: &Daemon, asked: &CancelLogin) -> LoginCancelled {
+    let Ok(mut waiting) = daemon.logins.get(asked.id) else {
+        return LoginCancelled { cancelled: false };
+    };
+    let was_waiting = !waiting.has_ended();
+    waiting.cancel.notify_one();
+    let decided = waiting
+        .progress
+        .wait_for(|progress| !matches!(progress, Progress::Asked));
+    let progress = decided.await.map(|progress| progress.clone());
+    let cancelled = match progress {
+        Ok(Progress::Ended(outcome)) => outcome.is_err(),
+        Ok(_) => false,
+        // It ended without a word.
+        Err(_) => true,
+    };
     LoginCancelled {
-        cancelled: waiting.is_some(),
+        cancelled: was_waiting && cancelled,
     }
 }
 
@@ -228,13 +272,8 @@ async fn see_through(
     client_id: String,
     tell: &watch::Sender<Progress>,
 ) -> Result<LoginReply, Error> {
-    let granted = tokio::select! {
-        granted = poll(daemon, waiting, device, &client_id) => granted?,
-        () = waiting.cancel.notified() => {
-            return Err(Error::new(Kind::Refused, "the login was called off")
-                .hint("repeat it: hfd login"));
-        }
-    };
+    let granted = poll(daemon, waiting, device, &client_id).await?;
+    tell.send_replace(Progress::Granted);
     if let Some(date) = granted.date {
         daemon.clock.told(date);
     }
@@ -283,30 +322,58 @@ async fn see_through(
     }
 }
 
+fn called_off(daemon: &Daemon) -> Error {
+    match daemon.logins.state().closed {
+        true => leaving(),
+        false => Error::new(Kind::Refused, "the login was called off").hint("repeat it: hfd login"),
+    }
+}
+
 /// Whether an error of the store may be over soon.
 fn may_pass(kind: Kind) -> bool {
     matches!(kind, Kind::Locked | Kind::StoreUnavailable | Kind::TimedOut)
 }
 
-/// Asks the Hub until somebody has decided.
+/// Asks the Hub until somebody has decided, or calls it off. An answer that is under way then is heard:
+/// tokens that the Hub grants in it would be lost otherwise.
 async fn poll(
     daemon: &Daemon,
     waiting: &Waiting,
     device: &DeviceCode,
     client_id: &str,
 ) -> Result<Granted, Error> {
-    let endpoint = waiting.wishes.endpoint.clone().unwrap_or_default();
+    let endpoint = daemon.endpoint(waiting.wishes.endpoint.as_ref());
     let mut interval = device.interval;
+    let mut wait = interval;
     loop {
-        sleep(interval).await;
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = waiting.cancel.notified() => return Err(called_off(daemon)),
+        }
         let polled = daemon
             .hub
             .poll_login(&endpoint, client_id, device, &waiting.wishes.network);
-        match polled.await? {
+        tokio::pin!(polled);
+        let (polled, cancelled) = tokio::select! {
+            answer = &mut polled => (answer, false),
+            () = waiting.cancel.notified() => match timeout(GRACE, polled).await {
+                Ok(answer) => (answer, true),
+                Err(_) => return Err(called_off(daemon)),
+            },
+        };
+        match polled? {
             Poll::Granted(granted) => return Ok(*granted),
-            Poll::SlowDown => interval += SLOWER,
-            Poll::Pending => {}
+            Poll::SlowDown => {
+                interval += SLOWER;
+                wait = interval;
+            }
+            Poll::Pending(after) => wait = interval.max(after.unwrap_or_default()),
         }
+        if cancelled {
+            return Err(called_off(daemon));
+        }
+        // Nobody is asked again after the end, however long the Hub wants to be left alone.
+        wait = wait.min(waiting.deadline.saturating_duration_since(Instant::now()));
         if Instant::now() >= waiting.deadline {
             return Err(
                 Error::new(Kind::Refused, "nobody granted the login in time")
@@ -324,7 +391,7 @@ async fn whose(
     granted: &Granted,
 ) -> Result<Option<Identity>, Error> {
     let wishes = &waiting.wishes;
-    let endpoint = wishes.endpoint.clone().unwrap_or_default();
+    let endpoint = daemon.endpoint(wishes.endpoint.as_ref());
     for pause in [1, 2, 4, 8, 0] {
         let asked = daemon
             .hub

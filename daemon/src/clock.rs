@@ -1,7 +1,8 @@
 //! What time it is, as far as it can be believed.
 //!
 //! The wall clock, as long as it goes as fast as the time that passes. After a jump, the time from
-//! before goes on, until the Hub has said what time it is: a clock that somebody set wrong must not
+//! before goes on, until the Hub has said what time it is. What the Hub says is believed in any case,
+//! since the clock may have been wrong before the daemon started: one that somebody set wrong must not
 //! end every session, nor keep one from being renewed.
 
 use std::sync::{Mutex, PoisonError};
@@ -21,16 +22,25 @@ struct State {
     wall: i64,
     boot: i64,
     /// Whether the wall clock says something else.
-    jumped: bool,
+    differs: bool,
+    /// Whether the Hub has said which of the two is right.
+    told: bool,
+}
+
+impl State {
+    fn of(wall: i64, boot: i64) -> Self {
+        Self {
+            wall,
+            boot,
+            differs: false,
+            told: false,
+        }
+    }
 }
 
 impl Default for Clock {
     fn default() -> Self {
-        Self(Mutex::new(State {
-            wall: wall(),
-            boot: boot(),
-            jumped: false,
-        }))
+        Self(Mutex::new(State::of(wall(), boot())))
     }
 }
 
@@ -44,11 +54,11 @@ impl Clock {
     pub fn jumped(&self) -> bool {
         self.with(|state| {
             state.look(wall(), boot());
-            state.jumped
+            state.differs && !state.told
         })
     }
 
-    /// The Hub said what time it is. It is believed where the wall clock cannot be.
+    /// The Hub said what time it is.
     pub fn told(&self, date: i64) {
         self.with(|state| state.told(date, wall(), boot()));
     }
@@ -64,25 +74,23 @@ impl State {
         let expected = self.wall + (boot - self.boot);
         let agrees = (wall - expected).abs() <= TOLERANCE;
         if !agrees {
-            if !self.jumped {
-                tracing::warn!(by = wall - expected, "the clock was set");
+            if !self.differs {
+                tracing::warn!(by = wall - expected, "the clock is wrong, or was");
+                (self.differs, self.told) = (true, false);
             }
-            self.jumped = true;
             return expected;
         }
-        *self = Self {
-            wall,
-            boot,
-            jumped: false,
-        };
+        *self = Self::of(wall, boot);
         wall
     }
 
     fn told(&mut self, date: i64, wall: i64, boot: i64) {
-        if self.jumped {
+        let believed = self.look(wall, boot);
+        if (date - believed).abs() > TOLERANCE {
             (self.wall, self.boot) = (date, boot);
+            self.look(wall, boot);
         }
-        self.look(wall, boot);
+        self.told = true;
     }
 }
 
@@ -110,11 +118,11 @@ mod tests {
     use super::*;
 
     fn at(wall: i64, boot: i64) -> State {
-        State {
-            wall,
-            boot,
-            jumped: false,
-        }
+        State::of(wall, boot)
+    }
+
+    fn jumped(state: State) -> bool {
+        state.differs && !state.told
     }
 
     #[test]
@@ -122,7 +130,7 @@ mod tests {
         let mut state = at(1000, 10);
         assert_eq!(state.look(1100, 110), 1100);
         assert_eq!(state.look(90_000, 89_020), 90_000);
-        assert!(!state.jumped);
+        assert!(!jumped(state));
         // A clock that goes wrong slowly is followed.
         for second in 1..100 {
             let wall = 90_000 + second * 11;
@@ -134,18 +142,20 @@ mod tests {
     fn after_a_jump_the_time_from_before_goes_on_until_the_hub_is_heard() {
         let mut state = at(1000, 10);
         assert_eq!(state.look(500_000, 20), 1010);
-        assert!(state.jumped);
+        assert!(jumped(state));
         assert_eq!(state.look(500_010, 30), 1020);
         // The Hub says that the clock was wrong before.
         state.told(500_011, 500_010, 30);
-        assert!(!state.jumped);
+        assert!(!jumped(state));
         assert_eq!(state.look(500_020, 40), 500_020);
         // It says that the clock is wrong now.
         let mut state = at(1000, 10);
         state.look(500_000, 20);
         state.told(1015, 500_000, 20);
-        assert!(state.jumped);
-        assert_eq!(state.look(500_010, 30), 1025);
+        // Known, and no reason to ask again.
+        assert!(!jumped(state));
+        assert_eq!(state.look(500_010, 30), 1020);
+        assert_eq!(state.look(1035, 40), 1035);
     }
 
     #[test]
@@ -153,13 +163,24 @@ mod tests {
         let mut state = at(1000, 10);
         assert_eq!(state.look(5, 20), 1010);
         assert_eq!(state.look(1021, 30), 1021);
-        assert!(!state.jumped);
+        assert!(!jumped(state));
     }
 
     #[test]
-    fn while_the_clock_is_right_the_hub_is_not_asked_for_the_time() {
+    fn a_clock_that_was_wrong_when_the_daemon_started_is_not_believed_once_the_hub_is_heard() {
+        let mut state = at(500_000, 10);
+        state.told(1000, 500_001, 11);
+        assert_eq!(state.look(500_002, 12), 1001);
+        assert!(!jumped(state));
+        // Set right, it is believed again.
+        assert_eq!(state.look(1011, 22), 1011);
+        assert_eq!(state, at(1011, 22));
+    }
+
+    #[test]
+    fn a_small_difference_is_the_networks() {
         let mut state = at(1000, 10);
-        state.told(999_999, 1001, 11);
-        assert_eq!(state, at(1001, 11));
+        state.told(1020, 1001, 11);
+        assert_eq!(state.look(1002, 12), 1002);
     }
 }

@@ -21,6 +21,10 @@ const MAX_CONFIG: u64 = 256 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// Your Hub: where a login goes that names none, and whose tokens other tools write into the
+    /// files. It is set here and never taken from a caller's environment, which a cloned repository
+    /// may have written: refresh tokens go there.
+    pub endpoint: Endpoint,
     /// Where new tokens rest; without it, the keychain of the platform.
     #[serde(deserialize_with = "store_of_this_platform")]
     pub store: Option<StoreId>,
@@ -33,8 +37,8 @@ pub struct Config {
     pub refresh_tokens: RefreshTokens,
     /// How the daemon itself reaches the Hub.
     pub network: Network,
-    /// What is known of an endpoint, by its address.
-    pub endpoint: BTreeMap<Endpoint, AtEndpoint>,
+    /// What is known of a Hub, by its address.
+    pub hub: BTreeMap<Endpoint, AtHub>,
 }
 
 /// `[network]`. What the environment of a client says comes before it, for that client's request.
@@ -61,15 +65,15 @@ impl std::fmt::Debug for Network {
     }
 }
 
-/// `[endpoint."https://hub.example"]`.
+/// `[hub."https://hub.example"]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct AtEndpoint {
+pub struct AtHub {
     /// Other endpoints that a token of this one may be sent to, such as a mirror of the Hub.
     pub aliases: Vec<Endpoint>,
     /// The client that browser logins there are made as, instead of huggingface_hub's.
     pub client_id: Option<String>,
-    /// As in `[network]`, for this endpoint alone.
+    /// As in `[network]`, for this Hub and its aliases alone.
     #[serde(deserialize_with = "absolute")]
     pub ca_file: Option<PathBuf>,
 }
@@ -151,12 +155,21 @@ impl Config {
         }
     }
 
+    /// Whether refresh tokens are kept out of the files, by a daemon that is a service or is not.
+    pub fn withholds(&self, service: bool) -> bool {
+        match self.refresh_tokens {
+            RefreshTokens::Auto => service,
+            RefreshTokens::Withhold => true,
+            RefreshTokens::Share => false,
+        }
+    }
+
     /// Whether a token of `own` may be sent to `asked`: its own endpoint, or an alias of it. An
     /// alias holds in one direction.
     pub fn same_endpoint(&self, own: &Endpoint, asked: &Endpoint) -> bool {
         own == asked
             || self
-                .endpoint
+                .hub
                 .get(own)
                 .is_some_and(|at| at.aliases.contains(asked))
     }
@@ -308,6 +321,7 @@ mod tests {
         let missing = Config::load(&temp.path().join("none/config.toml")).unwrap();
         assert_eq!(missing, Config::default());
         assert_eq!(missing.log, Level::Info);
+        assert!(missing.endpoint.is_default());
         assert_eq!(load("").unwrap(), Config::default());
         assert_eq!(load("# only a comment\n").unwrap(), Config::default());
     }
@@ -316,6 +330,7 @@ mod tests {
     fn every_key_is_read() {
         let config = load(
             r#"
+            endpoint = "https://hub.example/"
             store = "file"
             log = "debug"
             lock_after = "15m"
@@ -324,13 +339,14 @@ mod tests {
             proxy = "http://user:canary@proxy.example:3128"
             no_proxy = "internal.example"
             ca_file = "/etc/ca.pem"
-            [endpoint."https://hub.example"]
+            [hub."https://hub.example"]
             aliases = ["https://mirror.example/", "https://mirror.example:8443"]
             client_id = "ours"
             ca_file = "/etc/hub.pem"
             "#,
         )
         .unwrap();
+        assert_eq!(config.endpoint, endpoint("https://hub.example"));
         assert_eq!(config.store, Some(StoreId::File));
         assert_eq!(config.log, Level::Debug);
         assert_eq!(config.lock_after, Some(Duration::from_secs(900)));
@@ -341,7 +357,7 @@ mod tests {
         );
         assert!(!format!("{config:?}").contains("canary"));
         assert_eq!(config.refresh_tokens, RefreshTokens::Withhold);
-        let at = &config.endpoint[&endpoint("https://hub.example")];
+        let at = &config.hub[&endpoint("https://hub.example")];
         assert_eq!(at.client_id.as_deref(), Some("ours"));
         assert_eq!(at.ca_file.as_deref(), Some(Path::new("/etc/hub.pem")));
         let (own, alias) = (
@@ -368,17 +384,14 @@ mod tests {
             ("[network]\nproxy = 3\n", 2, "string"),
             ("[network]\n\nca_file = \"ca.pem\"\n", 3, "absolute"),
             ("[network]\nhttp_proxy = \"x\"\n", 2, "http_proxy"),
+            ("[hub.\"http://hub.example\"]\naliases = []\n", 1, "http://"),
             (
-                "[endpoint.\"http://hub.example\"]\naliases = []\n",
-                1,
-                "http://",
-            ),
-            (
-                "[endpoint.\"https://a\"]\naliases = [\n \"b\",\n]\n",
+                "[hub.\"https://a\"]\naliases = [\n \"b\",\n]\n",
                 2,
                 "https://",
             ),
             ("log = \"info\"\nlog = \n", 2, ""),
+            ("\nendpoint = \"http://hub.example\"\n", 2, "http://"),
         ] {
             let error = load(content).unwrap_err();
             assert_eq!(error.kind, Kind::Usage, "{content}");

@@ -184,6 +184,7 @@ impl Connection {
                     event: "lagged".to_owned(),
                     at: None,
                     name: None,
+                    was: None,
                     dir: None,
                     why: None,
                 },

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::{Fingerprint, Record};
-use hfd_proto::{Error, Event, Secret, TokenName};
+use hfd_proto::{Endpoint, Error, Event, Secret, TokenName};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
@@ -49,7 +49,7 @@ pub struct Daemon {
     /// When it started.
     pub started: Instant,
     /// What time it is.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// Renewals under way.
     pub renewals: Renewals,
     /// Values that the Hub said it does not know.
@@ -76,6 +76,11 @@ impl Daemon {
     /// The last published state.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.state.borrow())
+    }
+
+    /// The Hub that was asked for, else the configured one.
+    pub(crate) fn endpoint(&self, asked: Option<&Endpoint>) -> Endpoint {
+        asked.unwrap_or(&self.config.endpoint).clone()
     }
 
     /// The access token of a record. One that another program has changed in the keychain is taken

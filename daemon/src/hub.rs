@@ -32,7 +32,7 @@ use route::Route;
 #[derive(Debug)]
 pub struct Hub {
     config: config::Network,
-    endpoints: BTreeMap<Endpoint, config::AtEndpoint>,
+    hubs: BTreeMap<Endpoint, config::AtHub>,
     limits: Limits,
     kept: Arc<Mutex<Kept>>,
 }
@@ -114,7 +114,7 @@ impl Hub {
     pub fn new(config: &Config) -> Self {
         Self {
             config: config.network.clone(),
-            endpoints: config.endpoint.clone(),
+            hubs: config.hub.clone(),
             limits: Limits::default(),
             kept: Arc::default(),
         }
@@ -160,18 +160,22 @@ impl Hub {
 
     /// The client that browser logins at `endpoint` are made as.
     pub fn client_id(&self, endpoint: &Endpoint) -> String {
-        let configured = self.endpoints.get(endpoint);
-        let configured = configured.and_then(|at| at.client_id.clone());
+        let configured = self.set(endpoint, |hub| hub.client_id.clone());
         configured.unwrap_or_else(|| CLIENT_ID.to_owned())
+    }
+
+    /// What the configuration sets for an endpoint: with the endpoint itself, else with the Hub that
+    /// it is an alias of.
+    fn set<T>(&self, endpoint: &Endpoint, what: impl Fn(&config::AtHub) -> Option<T>) -> Option<T> {
+        let own = self.hubs.get(endpoint).and_then(&what);
+        let owners = self.hubs.values();
+        let mut owners = owners.filter(|hub| hub.aliases.contains(endpoint));
+        own.or_else(|| owners.find_map(what))
     }
 
     /// The way to `endpoint` for one request.
     fn route(&self, endpoint: &Endpoint, network: &hfd_proto::Network) -> Result<Route, Error> {
-        match self
-            .endpoints
-            .get(endpoint)
-            .and_then(|at| at.ca_file.clone())
-        {
+        match self.set(endpoint, |hub| hub.ca_file.clone()) {
             None => Route::of(&self.config, network),
             ca_file => Route::of(
                 &config::Network {

@@ -1,7 +1,7 @@
 //! Renews tokens before they end: one request at a time for each, later again where the Hub does not
 //! answer, never again where it refuses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,13 +9,14 @@ use hfd_core::model::{Fingerprint, Record};
 use hfd_core::renewal::{due, margin, pause};
 use hfd_proto::{Error, Kind, TokenName};
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::clock::boot;
 use crate::daemon::Daemon;
 use crate::desktop;
-use crate::engine::{Begun, Renewed, leaving};
+use crate::engine::{Begun, Renewed, leaving, not_renewable, session_ended};
 use crate::hub::NotRenewed;
+use crate::snapshot::Snapshot;
 
 /// How long the Hub may take while other programs wait for the lock: huggingface_hub does for 30 s.
 const UNDER_LOCK: Duration = Duration::from_secs(15);
@@ -41,15 +42,15 @@ pub struct Renewals {
 struct State {
     /// Nothing more is begun.
     closed: bool,
-    flights: BTreeMap<TokenName, watch::Receiver<Option<Result<(), Error>>>>,
-    pauses: BTreeMap<TokenName, Pause>,
+    /// By the refresh token that is sent, which may be used once: a token may get another name
+    /// meanwhile, and two names may share one.
+    flights: BTreeMap<Fingerprint, watch::Receiver<Option<Result<(), Error>>>>,
+    pauses: BTreeMap<Fingerprint, Pause>,
 }
 
-/// A token whose renewal has failed.
+/// A renewal that has failed.
 #[derive(Debug, Clone)]
 struct Pause {
-    /// With this refresh token; another one starts anew.
-    refresh: Option<Fingerprint>,
     failures: u32,
     /// Not before, in seconds since boot.
     until: i64,
@@ -63,14 +64,32 @@ impl Renewals {
     }
 
     /// Why a token was not renewed the last time.
-    pub(crate) fn trouble(&self, name: &TokenName, record: &Record) -> Option<Error> {
+    pub(crate) fn trouble(&self, record: &Record) -> Option<Error> {
         let state = self.state();
-        let pause = state.pauses.get(name)?;
-        (pause.refresh == record.refresh).then(|| pause.error.clone())
+        let pause = state.pauses.get(&record.refresh?)?;
+        Some(pause.error.clone())
     }
 
-    /// Begins nothing more, and waits until nothing is under way: an answer of the Hub that is not stored yet exists nowhere
-    /// else.
+    /// The same, while the Hub is to be left alone.
+    fn paused(&self, record: &Record) -> Option<Error> {
+        let state = self.state();
+        let pause = state.pauses.get(&record.refresh?)?;
+        (pause.until > boot()).then(|| pause.error.clone())
+    }
+
+    /// Drops what is known of refresh tokens that nobody has any more.
+    fn forget(&self, snapshot: &Snapshot) {
+        let mut state = self.state();
+        if state.pauses.is_empty() {
+            return;
+        }
+        let tokens = snapshot.index.tokens.values();
+        let there: BTreeSet<Fingerprint> = tokens.filter_map(|record| record.refresh).collect();
+        state.pauses.retain(|refresh, _| there.contains(refresh));
+    }
+
+    /// Begins nothing more, and waits until nothing is under way: an answer of the Hub that is not
+    /// stored yet exists nowhere else.
     pub(crate) async fn rest(&self) {
         self.state().closed = true;
         loop {
@@ -88,17 +107,24 @@ impl Daemon {
     /// when the asker leaves.
     ///
     /// # Errors
-    /// [`Kind::Refused`] where only a login helps.
+    /// [`Kind::Refused`] where only a login helps: the Hub is not asked about that again.
     pub(crate) async fn renew(self: &Arc<Self>, name: &TokenName) -> Result<(), Error> {
+        let snapshot = self.snapshot();
+        let record = snapshot.token(name)?;
+        let sent = record.refresh.ok_or_else(|| not_renewable(name))?;
+        if record.renewal.refused == Some(sent) {
+            return Err(session_ended(name, record.renewal.begun == Some(sent)));
+        }
         let mut flight = {
             let mut state = self.renewals.state();
-            match state.flights.get(name) {
+            match state.flights.get(&sent) {
                 Some(flight) => flight.clone(),
                 None if state.closed => return Err(leaving()),
                 None => {
                     let (tell, flight) = watch::channel(None);
-                    state.flights.insert(name.clone(), flight.clone());
-                    tokio::spawn(fly(Arc::clone(self), name.clone(), tell));
+                    state.flights.insert(sent, flight.clone());
+                    let (daemon, name, record) = (Arc::clone(self), name.clone(), record.clone());
+                    tokio::spawn(fly(daemon, name, sent, record, tell));
                     flight
                 }
             }
@@ -108,21 +134,43 @@ impl Daemon {
         outcome.unwrap_or_else(|| Err(leaving()))
     }
 
-    /// Renews a token that has ended, and waits a moment for that. Whoever asked for it gets the old
+    /// Renews a token for somebody who needs one that lives. After a failure the Hub is not asked more
+    /// often for that: then the failure is the answer.
+    ///
+    /// # Errors
+    /// As of [`Daemon::renew`].
+    pub(crate) async fn renew_when_allowed(
+        self: &Arc<Self>,
+        name: &TokenName,
+        record: &Record,
+    ) -> Result<(), Error> {
+        match self.renewals.paused(record) {
+            Some(error) => Err(error),
+            None => self.renew(name).await,
+        }
+    }
+
+    /// Renews a token that has ended. Whoever asked for it gets the old
     /// one where it does not succeed.
     pub(crate) async fn renew_ended(self: &Arc<Self>, name: &TokenName, record: &Record) {
         let ended = record.expires_at.is_some_and(|end| end <= self.clock.now());
         let can = record.refresh.is_some() && record.renewal.refused != record.refresh;
-        if ended && can && self.renewals.trouble(name, record).is_none() {
-            drop(timeout(Duration::from_secs(8), self.renew(name)).await);
+        if ended && can && self.renewals.trouble(record).is_none() {
+            // The asker's own patience bounds it.
+            drop(self.renew(name).await);
         }
     }
 }
 
 /// One renewal from begin to end.
-async fn fly(daemon: Arc<Daemon>, name: TokenName, tell: watch::Sender<Option<Result<(), Error>>>) {
-    let before = daemon.snapshot().index.tokens.get(&name).cloned();
-    let (outcome, after) = attempt(&daemon, &name).await;
+async fn fly(
+    daemon: Arc<Daemon>,
+    name: TokenName,
+    sent: Fingerprint,
+    record: Record,
+    tell: watch::Sender<Option<Result<(), Error>>>,
+) {
+    let (outcome, after) = attempt(&daemon, &name, sent).await;
     if let Err(error) = &outcome {
         tracing::info!(kind = ?error.kind, "a token was not renewed");
         tracing::debug!(?name, %error, "not renewed");
@@ -131,27 +179,25 @@ async fn fly(daemon: Arc<Daemon>, name: TokenName, tell: watch::Sender<Option<Re
         let mut state = daemon.renewals.state();
         match &outcome {
             Err(error) => {
-                let refresh = before.as_ref().and_then(|record| record.refresh);
-                let old = state.pauses.get(&name).filter(|old| old.refresh == refresh);
+                let old = state.pauses.get(&sent);
                 let failures = old.map_or(1, |old| old.failures.saturating_add(1));
-                let margin = before.and_then(|record| margin(&record, daemon.clock.now()));
-                let pause = pause(failures, margin.unwrap_or(0), daemon.jitter);
+                let now = daemon.clock.now();
+                let margin = margin(&record, now).unwrap_or(0);
+                let ended = record.expires_at.map_or(0, |end| now - end);
+                let pause = pause(failures, margin, ended, daemon.jitter);
                 let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
                 let until = boot() + seconds(pause.max(after.unwrap_or_default()));
                 let error = error.clone();
-                state.pauses.insert(
-                    name.clone(),
-                    Pause {
-                        refresh,
-                        failures,
-                        until,
-                        error,
-                    },
-                );
+                let paused = Pause {
+                    failures,
+                    until,
+                    error,
+                };
+                state.pauses.insert(sent, paused);
             }
-            Ok(()) => drop(state.pauses.remove(&name)),
+            Ok(()) => drop(state.pauses.remove(&sent)),
         }
-        state.flights.remove(&name);
+        state.flights.remove(&sent);
     }
     tell.send_replace(Some(outcome));
     daemon.renewals.landed.notify_one();
@@ -160,8 +206,12 @@ async fn fly(daemon: Arc<Daemon>, name: TokenName, tell: watch::Sender<Option<Re
 
 /// Asks the Hub, and has what it says stored. With an error comes how long to leave it alone, where
 /// the Hub says so.
-async fn attempt(daemon: &Arc<Daemon>, name: &TokenName) -> (Result<(), Error>, Option<Duration>) {
-    let begun = match daemon.engine.begin_renewal(name.clone()).await {
+async fn attempt(
+    daemon: &Arc<Daemon>,
+    name: &TokenName,
+    sent: Fingerprint,
+) -> (Result<(), Error>, Option<Duration>) {
+    let begun = match daemon.engine.begin_renewal(sent).await {
         Ok(Some(begun)) => begun,
         // A tool was faster.
         Ok(None) => return (Ok(()), None),
@@ -172,7 +222,11 @@ async fn attempt(daemon: &Arc<Daemon>, name: &TokenName) -> (Result<(), Error>, 
         refresh,
         again,
     } = begun;
-    let sent = daemon.snapshot().index.salt.fingerprint(&refresh);
+    if daemon.renewals.state().closed {
+        // What the Hub answers now could be lost.
+        let stored = store(daemon, sent, Renewed::Later { lost: again }).await;
+        return (stored.and_then(|()| Err(leaving())), None);
+    }
     let client_id = record.renewal.client_id.clone();
     let client_id = client_id.unwrap_or_else(|| daemon.hub.client_id(&record.endpoint));
     let patience = match record.renewal.shared {
@@ -189,21 +243,26 @@ async fn attempt(daemon: &Arc<Daemon>, name: &TokenName) -> (Result<(), Error>, 
                 daemon.clock.told(date);
             }
             let now = daemon.clock.now();
-            (Renewed::Granted(sent, Box::new(granted), now), Ok(()))
+            (Renewed::Granted(Box::new(granted), now), Ok(()))
         }
-        Err(NotRenewed::Refused(error)) => (Renewed::Refused(sent, again), Err((error, None))),
-        Err(NotRenewed::Later(error, after)) => (Renewed::Later, Err((error, after))),
+        Err(NotRenewed::Refused(error)) => (Renewed::Refused { lost: again }, Err((error, None))),
+        Err(NotRenewed::Later { error, after, lost }) => {
+            let lost = lost || again;
+            (Renewed::Later { lost }, Err((error, after)))
+        }
     };
-    let stored = store(daemon, name, renewed.clone()).await;
+    let stored = store(daemon, sent, renewed.clone()).await;
     match (stored, outcome) {
         // The engine knows better what it means.
         (Err(error), _) => {
-            if matches!(renewed, Renewed::Refused(..)) {
+            if matches!(renewed, Renewed::Refused { .. }) {
                 desktop::session_ended(name, &error).await;
             }
             (Err(error), None)
         }
-        (Ok(()), Err((error, after))) if matches!(renewed, Renewed::Later) => (Err(error), after),
+        (Ok(()), Err((error, after))) if matches!(renewed, Renewed::Later { .. }) => {
+            (Err(error), after)
+        }
         // Stored; or refused, because a tool had been faster.
         (Ok(()), _) => (Ok(()), None),
     }
@@ -211,32 +270,22 @@ async fn attempt(daemon: &Arc<Daemon>, name: &TokenName) -> (Result<(), Error>, 
 
 /// Brings the answer to the engine. One that holds tokens is brought until it is stored, however long
 /// a keychain is locked: nobody else has them.
-async fn store(daemon: &Arc<Daemon>, name: &TokenName, renewed: Renewed) -> Result<(), Error> {
+async fn store(daemon: &Arc<Daemon>, sent: Fingerprint, renewed: Renewed) -> Result<(), Error> {
     let mut failures = 0;
     loop {
-        let outcome = daemon
-            .engine
-            .finish_renewal(name.clone(), renewed.clone())
-            .await;
+        let outcome = daemon.engine.finish_renewal(sent, renewed.clone()).await;
         match outcome {
             Err(error) if may_be_repeated(&renewed, &error) => {
                 failures += 1;
                 if failures == 1 {
                     tracing::warn!(kind = ?error.kind, "a renewed token is not stored yet");
                 }
-                let refresh = daemon
-                    .snapshot()
-                    .index
-                    .tokens
-                    .get(name)
-                    .and_then(|r| r.refresh);
                 let paused = Pause {
-                    refresh,
                     failures,
                     until: 0,
                     error: unstored(&error),
                 };
-                daemon.renewals.state().pauses.insert(name.clone(), paused);
+                daemon.renewals.state().pauses.insert(sent, paused);
                 sleep(Duration::from_secs(failures.min(10).into())).await;
             }
             outcome => return outcome,
@@ -248,7 +297,7 @@ fn may_be_repeated(renewed: &Renewed, error: &Error) -> bool {
     match renewed {
         Renewed::Granted(..) => true,
         // Not begun because the engine was busy: the lock has to be given back all the same.
-        Renewed::Refused(..) | Renewed::Later => error.kind == Kind::TimedOut,
+        Renewed::Refused { .. } | Renewed::Later { .. } => error.kind == Kind::TimedOut,
     }
 }
 
@@ -267,11 +316,12 @@ pub(crate) async fn follow(daemon: Arc<Daemon>) {
     let mut asked_time = i64::MIN;
     loop {
         let snapshot = Arc::clone(&state.borrow_and_update());
+        daemon.renewals.forget(&snapshot);
         let now = daemon.clock.now();
         let mut next: Option<Duration> = None;
         if !snapshot.index.locked {
             for (name, record) in &snapshot.index.tokens {
-                let Some(wait) = wait(&daemon, name, record, now) else {
+                let Some(wait) = wait(&daemon, record, now) else {
                     continue;
                 };
                 if wait.is_zero() {
@@ -302,14 +352,14 @@ pub(crate) async fn follow(daemon: Arc<Daemon>) {
 }
 
 /// How long until a token is to be renewed; `None` for one that is not, or is being.
-fn wait(daemon: &Daemon, name: &TokenName, record: &Record, now: i64) -> Option<Duration> {
+fn wait(daemon: &Daemon, record: &Record, now: i64) -> Option<Duration> {
     let due = due(record, now, daemon.jitter)?;
+    let refresh = record.refresh?;
     let state = daemon.renewals.state();
-    if state.flights.contains_key(name) {
+    if state.closed || state.flights.contains_key(&refresh) {
         return None;
     }
-    let paused = state.pauses.get(name);
-    let paused = paused.filter(|pause| pause.refresh == record.refresh);
+    let paused = state.pauses.get(&refresh);
     let paused = paused.map_or(0, |pause| pause.until - boot());
     // What was cut off is asked again at once: an access token may be all that is left of it.
     let cut_off = record.renewal.begun.is_some();

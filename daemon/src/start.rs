@@ -15,7 +15,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
 use crate::clock::{Clock, since_boot};
-use crate::config::{Config, Level, RefreshTokens};
+use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
 use crate::follow::follow;
@@ -49,15 +49,16 @@ It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {
 /// How long a daemon that finds another one running waits for it to be reachable.
 const OTHER: Duration = Duration::from_secs(5);
 
-/// How long a service waits for one that it asked to make room: what is under way there (5 s), then
-/// its last change and replies (6 s).
-const ROOM: Duration = Duration::from_secs(12);
+/// How long a service waits for one that it asked to make room: what is under way there (5 s), its last
+/// tokens (36 s), change and replies (6 s).
+const ROOM: Duration = Duration::from_secs(48);
 
 /// What a leaving daemon gives a change that is under way: as long as the change itself may take.
 const LAST_CHANGE: Duration = Duration::from_secs(5);
 
-/// What it gives a renewal that the Hub has been asked for.
-const LAST_RENEWAL: Duration = Duration::from_secs(5);
+/// What it gives a renewal that the Hub has been asked for, and a browser login that was granted: as long
+/// as the Hub may take (30 s), and then the store.
+const LAST_TOKENS: Duration = Duration::from_secs(36);
 
 /// What it gives the replies of what is done.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
@@ -279,6 +280,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
     let (events, _) = broadcast::channel(EVENTS);
     let (moved, where_) = watch::channel::<PathBuf>(socket.path().to_owned());
     let leave = Arc::new(Notify::new());
+    let clock = Arc::new(Clock::default());
     let engine = Engine::start(Parts {
         journal,
         stores: Arc::clone(&stores),
@@ -287,11 +289,9 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         events: events.clone(),
         lock: Some(Arc::clone(&lock)),
         leave: Arc::clone(&leave),
-        withhold: match config.refresh_tokens {
-            RefreshTokens::Auto => service(&mode).is_some(),
-            RefreshTokens::Withhold => true,
-            RefreshTokens::Share => false,
-        },
+        withhold: config.withholds(service(&mode).is_some()),
+        clock: Arc::clone(&clock),
+        endpoint: config.endpoint.clone(),
     })
     .map_err(|error| Error::new(Kind::Other, format!("cannot start a thread: {error}")))?;
     tokio::spawn(follow(engine.clone(), published.clone()));
@@ -316,7 +316,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         events,
         socket: where_,
         started: Instant::now(),
-        clock: Clock::default(),
+        clock,
         renewals: Renewals::default(),
         logins: Logins::default(),
         refusals: Refusals::default(),
@@ -344,11 +344,9 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
     if let Mode::Service(manager) = &mode {
         tell(manager, notify::STOPPING);
     }
-    if tokio::time::timeout(LAST_RENEWAL, daemon.renewals.rest())
-        .await
-        .is_err()
-    {
-        tracing::warn!("a renewal is cut off; what the Hub answers is lost");
+    let tokens = async { tokio::join!(daemon.renewals.rest(), daemon.logins.rest()) };
+    if tokio::time::timeout(LAST_TOKENS, tokens).await.is_err() {
+        tracing::warn!("a login or a renewal is cut off; what the Hub answers is lost");
     }
     if tokio::time::timeout(LAST_CHANGE, daemon.engine.rest())
         .await

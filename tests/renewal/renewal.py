@@ -29,7 +29,7 @@ KILL_EVERY = 15
 WINDOW = 1.5
 # A service manager starts again what was killed, after a moment (systemd's RestartSec).
 RESTART = 0.5
-CONFIG = 'refresh_tokens = "withhold"\n'
+CONFIG = 'endpoint = "{}"\nrefresh_tokens = "withhold"\n'
 
 
 def main():
@@ -53,7 +53,7 @@ def without_hfd(seconds, lifetime):
 
 
 def with_hfd(seconds, lifetime):
-    with Hub(lifetime) as hub, Session(keychain=True, config=CONFIG) as session:
+    with Hub(lifetime) as hub, Session(keychain=True, config=CONFIG.format(hub.endpoint)) as session:
         clock = Clock(session)
         session.hfd("service", "start")
         log_in(session, hub)

@@ -153,9 +153,15 @@ fn is_logged_in(context: &Context) -> Result<bool, Failure> {
         return Ok(true);
     }
     let home = Some(context.env.home()?);
-    Ok(session::ask(&context.env, Status { home })?
-        .active
-        .is_some())
+    Ok(session::ask(
+        &context.env,
+        Status {
+            home,
+            ..Status::default()
+        },
+    )?
+    .active
+    .is_some())
 }
 
 /// As upstream: nothing to log out of is no error, and nobody is asked.

@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let lookup = token::Arguments {
         name: arguments.name.clone(),
-        min_ttl: None,
+        endpoint: context.env.endpoint()?,
+        ..token::Arguments::default()
     };
     let mut command = Command::new(&arguments.command[0]);
     command
@@ -135,8 +136,8 @@ fn set_endpoint(command: &mut Command, own: &Endpoint, env: &Environment) -> Res
     Ok(())
 }
 
-/// The program must send the token to its own Hub: that is set where the environment names none,
-/// and another one is refused.
+/// The program must send the token to its own Hub, or to an alias of it, which is what the daemon names
+/// then: that is set where the environment names none, and another one is refused.
 fn endpoint_to_set<'a>(
     own: &'a Endpoint,
     env: &Environment,

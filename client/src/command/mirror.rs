@@ -58,7 +58,13 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
     match command {
         Command::List => {
             let home = context.env.home_if_usable();
-            let StatusReply { mirrors, .. } = session::ask(&context.env, Status { home })?;
+            let StatusReply { mirrors, .. } = session::ask(
+                &context.env,
+                Status {
+                    home,
+                    ..Status::default()
+                },
+            )?;
             context.output.answer(&Mirrors(&mirrors))
         }
         Command::Add(Add { dir, mode }) => {

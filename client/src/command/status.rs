@@ -1,7 +1,7 @@
 //! `hfd status`
 
 use hfd_proto::{
-    Attention, DaemonStatus, Error, LockState, MirrorState, MirrorStatus, Mode, Status,
+    Attention, DaemonStatus, Endpoint, Error, LockState, MirrorState, MirrorStatus, Mode, Status,
     StatusReply, StoreState, StoreStatus, TokenName, Word, escape,
 };
 use jiff::tz::TimeZone;
@@ -16,8 +16,12 @@ use crate::{Context, session, time};
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let reply = ask(context)?;
     let overrides = context.env.overrides();
+    let elsewhere = reply.as_ref().and_then(|reply| elsewhere(reply, context));
     let state = match &reply {
-        Some(reply) => State::of(reply, &overrides),
+        Some(reply) => State {
+            elsewhere,
+            ..State::of(reply, &overrides)
+        },
         None => State {
             overrides: &overrides,
             ..State::default()
@@ -33,7 +37,21 @@ pub(super) fn ask(context: &Context) -> Result<Option<StatusReply>, Error> {
     };
     connection.check_protocol()?;
     let home = context.env.home_if_usable();
-    connection.request(Status { home }).map(Some)
+    // What is wrong with the variable is told where something depends on it.
+    let endpoint = context.env.endpoint().ok().flatten();
+    connection.request(Status { home, endpoint }).map(Some)
+}
+
+/// That tools of this environment use another Hub than the one whose tokens they are taken to write.
+pub(super) fn elsewhere(reply: &StatusReply, context: &Context) -> Option<String> {
+    let theirs = context.env.endpoint().ok()?.unwrap_or_default();
+    let own = &reply.endpoint;
+    (theirs != *own).then(|| {
+        format!(
+            "tokens that tools log in with here, at {theirs}, are taken for those of {own}; \
+             set endpoint = \"{theirs}\" in config.toml"
+        )
+    })
 }
 
 /// The document of `status --json`. Without a daemon, what only it knows is null.
@@ -52,6 +70,9 @@ struct State<'a> {
     unsettled: Option<usize>,
     locked_memory: Option<bool>,
     withheld: Option<bool>,
+    endpoint: Option<&'a Endpoint>,
+    #[serde(skip)]
+    elsewhere: Option<String>,
     attention: &'a [Attention],
 }
 
@@ -71,6 +92,8 @@ impl<'a> State<'a> {
             unsettled: Some(reply.unsettled),
             locked_memory: Some(reply.locked_memory),
             withheld: Some(reply.withheld),
+            endpoint: Some(&reply.endpoint),
+            elsewhere: None,
             attention: &reply.attention,
         }
     }
@@ -109,6 +132,9 @@ impl Answer for State<'_> {
             for change in &mirror.recent {
                 page.field("", &page.dim(&change_line(change, &TimeZone::system())));
             }
+        }
+        if let Some(elsewhere) = &self.elsewhere {
+            page.field("hub", &page.warn(elsewhere));
         }
         for attention in self.attention {
             page.field("attention", &page.warn(&attention_line(attention)));
@@ -249,6 +275,7 @@ mod tests {
             unsettled: 0,
             locked_memory: true,
             withheld: false,
+            endpoint: Endpoint::default(),
             attention: Vec::new(),
         }
     }

@@ -4,7 +4,7 @@ use hfd_proto::{Change, MirrorState, Sync, SyncReply, escape};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::quoted;
+use super::{quoted, status};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
@@ -15,7 +15,12 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     context.output.answer(&Synced {
         reply: &reply,
         zone: TimeZone::system(),
-    })
+    })?;
+    let state = status::ask(context)?;
+    if let Some(elsewhere) = state.and_then(|state| status::elsewhere(&state, context)) {
+        context.output.note(&elsewhere);
+    }
+    Ok(())
 }
 
 #[derive(Serialize)]

@@ -25,6 +25,9 @@ pub(crate) struct Arguments {
     /// Refuse a token that ends sooner than this: 90, 15m, 12h, 2d
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     pub(crate) min_ttl: Option<u64>,
+    /// Where the caller's programs would send it.
+    #[arg(skip)]
+    pub(crate) endpoint: Option<Endpoint>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
@@ -64,6 +67,7 @@ pub(crate) fn find(arguments: &Arguments, env: &Environment) -> Result<Found, Er
         name: arguments.name.clone(),
         home,
         min_ttl: arguments.min_ttl,
+        endpoint: arguments.endpoint.clone(),
     };
     Ok(Found::Kept(session::ask(env, request)?))
 }

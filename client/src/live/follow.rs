@@ -39,7 +39,7 @@ impl Follower {
     }
 
     /// Follows daemon after daemon, for as long as the process lives.
-    pub(super) fn run(self) {
+    pub(super) fn run(mut self) {
         let (mut pause, mut told) = (FIRST, false);
         loop {
             let began = Instant::now();
@@ -59,13 +59,19 @@ impl Follower {
     }
 
     /// Follows one daemon until it leaves.
-    fn follow(&self) -> Result<(), Error> {
+    fn follow(&mut self) -> Result<(), Error> {
         let mut connection = session::connect(&self.env)?;
         connection.request(Watch {})?;
         // What was missed before the watch began is seen now; what comes later is told.
         self.refresh()?;
         while let Some(event) = connection.event()? {
             if concerns(&event, &self.pinned.name) {
+                // It is the same token, under another name.
+                if event.was.as_ref() == Some(&self.pinned.name)
+                    && let Some(name) = event.name
+                {
+                    self.pinned.name = name;
+                }
                 self.refresh()?;
             }
         }
@@ -75,6 +81,7 @@ impl Follower {
     fn refresh(&self) -> Result<(), Error> {
         let request = Token {
             name: Some(self.pinned.name.clone()),
+            endpoint: Some(self.pinned.endpoint.clone()),
             ..Token::default()
         };
         let answer = session::request(&self.env, request);
@@ -114,7 +121,7 @@ fn wanted(
     }
 }
 
-/// Whether an event may be about this token. A rename names the new name only.
+/// Whether an event may be about this token. An older daemon tells a rename's new name only.
 fn concerns(event: &Event, name: &TokenName) -> bool {
     event.name.as_ref().is_none_or(|of| of == name) || event.event == "rename"
 }
@@ -184,6 +191,7 @@ mod tests {
             let event = Event {
                 event: event.to_owned(),
                 name: of.map(|name| TokenName::parse(name).unwrap()),
+                was: None,
                 dir: None,
                 why: None,
                 at: None,

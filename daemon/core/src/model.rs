@@ -332,10 +332,14 @@ pub enum Change {
         /// Which of the two.
         withhold: bool,
     },
-    /// They come back into the files of one mirror, which hfd is about to leave alone.
+    /// They come back into the files of one mirror, which hfd is about to leave alone; or leave them
+    /// again, because it could not.
     HandBack {
         /// Which.
         home: Home,
+        /// Which of the two.
+        #[serde(default = "yes")]
+        handed_back: bool,
     },
     /// Files and view of a mirror agree on this.
     Agree {
@@ -402,9 +406,9 @@ impl Index {
                     self.tokens.values_mut().for_each(Record::share);
                 }
             }
-            Change::HandBack { home } => {
+            Change::HandBack { home, handed_back } => {
                 if let Some(mirror) = self.mirrors.get_mut(&home) {
-                    mirror.handed_back = true;
+                    mirror.handed_back = handed_back;
                 }
             }
             Change::Agree { home, base } => {
@@ -419,6 +423,11 @@ impl Index {
     fn put(&mut self, name: &TokenName, record: Record) -> Option<Fingerprint> {
         // A value that is wanted again is neither stale nor removed any more.
         let value = record.access;
+        let mut record = record;
+        if !self.withhold {
+            // What a login or `hfd restore` brings stands in a file in a moment.
+            record.share();
+        }
         self.tombstones
             .retain(|stone| stone.name != *name || stone.access != value);
         if let Some(superseded) = self.superseded.get_mut(name) {

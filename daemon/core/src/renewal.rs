@@ -14,6 +14,11 @@ const FIRST_PAUSE: i64 = 5;
 /// The longest pause, in seconds.
 const LONGEST_PAUSE: i64 = 3600;
 
+/// A token that lives for less is a mistake of the Hub's: it is renewed no more often than that, in
+/// seconds, so that nobody is asked without a pause.
+const SHORTEST_LIFE: i64 = 5;
+const LEAST_INTERVAL: i64 = 60;
+
 /// What is known of a token's renewal.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -59,15 +64,20 @@ pub fn due(record: &Record, now: i64, jitter: f64) -> Option<i64> {
     if record.renewal.refused == Some(refresh) {
         return None;
     }
-    let margin = margin(record, now)?;
-    Some(record.expires_at? - margin + scaled(margin / 10, jitter))
+    let (end, margin) = (record.expires_at?, margin(record, now)?);
+    match record.renewal.since {
+        Some(since) if (0..SHORTEST_LIFE).contains(&(end - since)) => Some(since + LEAST_INTERVAL),
+        _ => Some(end - margin + scaled(margin / 10, jitter)),
+    }
 }
 
 /// The pause before the next attempt, in milliseconds, after so many `failures` (at least one) in a
-/// row: doubled each time up to an hour, or an eighth of the margin where that is shorter. `jitter`,
-/// from 0 to 1, takes up to half of it away.
-pub fn pause(failures: u32, margin: i64, jitter: f64) -> i64 {
-    let longest = (margin / 8).clamp(1, LONGEST_PAUSE);
+/// row: doubled each time up to an hour. It is at most an eighth of the `margin`, so that a token is
+/// tried several times before it ends; or of the time since it has `ended` (negative while it lives),
+/// so that an outage does not last much longer for hfd than for the Hub, and a Hub that is gone for
+/// good is left alone. `jitter`, from 0 to 1, takes up to half of it away.
+pub fn pause(failures: u32, margin: i64, ended: i64, jitter: f64) -> i64 {
+    let longest = (margin.max(ended) / 8).clamp(1, LONGEST_PAUSE);
     let doubled = FIRST_PAUSE << failures.saturating_sub(1).min(16);
     let pause = doubled.min(longest) * 1000;
     pause - scaled(pause / 2, jitter)
@@ -130,13 +140,36 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_an_hour_or_an_eighth_of_the_margin() {
-        let seconds = |failures, margin| pause(failures, margin, 0.0) / 1000;
+        let seconds = |failures, margin| pause(failures, margin, -1, 0.0) / 1000;
         assert_eq!(
             [1, 2, 3, 10, 11, 99].map(|failures| seconds(failures, 3 * DAY)),
             [5, 10, 20, 2560, 3600, 3600]
         );
         assert_eq!([1, 2, 3].map(|failures| seconds(failures, 30)), [3, 3, 3]);
         assert_eq!(seconds(1, 0), 1);
-        assert_eq!(pause(1, 3 * DAY, 1.0), 2500);
+        assert_eq!(pause(1, 3 * DAY, -1, 1.0), 2500);
+    }
+
+    #[test]
+    fn a_token_that_has_ended_is_tried_less_and_less_often() {
+        // Of one that had ended before hfd saw it, no life is known.
+        for margin in [0, 30] {
+            let pause = |ended| pause(99, margin, ended, 0.0) / 1000;
+            assert_eq!(
+                [80, 800, 8 * 3600, DAY * 30].map(pause),
+                [10, 100, 3600, 3600]
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_dead_when_it_comes_is_not_renewed_without_a_pause() {
+        for life in 0..SHORTEST_LIFE {
+            assert_eq!(
+                due(&record(Some(100), Some(100 + life)), 100, 0.0),
+                Some(160)
+            );
+        }
+        assert_eq!(due(&record(Some(100), Some(106)), 100, 0.0), Some(104));
     }
 }

@@ -3,12 +3,13 @@
 use hfd_core::model::{Change, MAX_TOKENS, Record, Tombstone};
 use hfd_core::reconcile::{Import, NewActive, Plan};
 use hfd_core::renewal::Renewal;
-use hfd_proto::{Endpoint, Home, MirrorState, TokenName};
+use hfd_proto::{Home, MirrorState, TokenName};
 
 use super::Worker;
 use super::change::items;
 use super::settle::kind_of;
 use super::sync::{Trouble, What, now, shown};
+use crate::hub::CLIENT_ID;
 use crate::journal::Item;
 
 /// How many imports share a transaction: one flush of the journal for many tokens, and little to
@@ -135,12 +136,15 @@ impl Worker {
                 refresh,
                 named: import.named,
                 renewal: Renewal {
-                    since: Some(now()),
+                    since: Some(self.parts.clock.now()),
                     shared: refresh.is_some(),
+                    // Whoever wrote it logged in as huggingface_hub does.
+                    client_id: refresh.map(|_| CLIENT_ID.to_owned()),
                     ..Renewal::default()
                 },
                 ..Record::new(
-                    old.map_or_else(Endpoint::default, |old| old.endpoint.clone()),
+                    old.map_or(&self.parts.endpoint, |old| &old.endpoint)
+                        .clone(),
                     kind_of(&import.access, refresh.is_some()),
                     self.store_for(old.map(|old| old.store)),
                     access,
@@ -164,11 +168,12 @@ impl Worker {
             at: now(),
             by: shown(home),
         };
-        let deletes = items(name, record);
+        let (deletes, gone) = (items(name, record), record.clone());
         let keeping = self.keep(name, record, &shown(home), false).await?;
         let mut changes: Vec<Change> = keeping.change.into_iter().collect();
         changes.push(Change::Remove { tombstone });
         self.transact(keeping.puts, deletes, changes).await?;
+        self.unmark(name, &gone).await;
         self.note(done, home, name, What::Removed);
         Ok(())
     }

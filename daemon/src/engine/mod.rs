@@ -5,6 +5,7 @@
 mod again;
 mod change;
 mod doubt;
+mod holder;
 mod import;
 mod manage;
 mod notice;
@@ -15,6 +16,7 @@ mod settle;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod withhold;
 mod write;
 
 pub(crate) use manage::locked;
@@ -22,15 +24,15 @@ pub(crate) use renewal::{Begun, Renewed, not_renewable, session_ended};
 pub(crate) use session::not_logged_in;
 pub(crate) use sync::token_of;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hfd_core::model::{Change, Fingerprint, Index};
 use hfd_proto::{
-    Error, Event, HandBackReply, Home, Kind, LockReply, Login, LoginReply, Logout, LogoutReply,
-    Manage, ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Secret, Switch,
-    SwitchReply, SyncReply, TokenName, Unmanage, UnmanageReply, WhoamiReply,
+    Endpoint, Error, Event, HandBackReply, Home, Kind, LockReply, Login, LoginReply, Logout,
+    LogoutReply, Manage, ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Secret,
+    Switch, SwitchReply, SyncReply, TokenName, Unmanage, UnmanageReply, WhoamiReply,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -38,6 +40,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::again::Again;
 use self::notice::Notices;
+use crate::clock::Clock;
 use crate::hub::Identity;
 use crate::journal::Journal;
 use crate::lock::Lock;
@@ -72,8 +75,8 @@ enum Job {
     Manage(Manage, Answer<ManageReply>),
     Unmanage(Unmanage, Answer<UnmanageReply>),
     Lock(bool, Option<Home>, Answer<LockReply>),
-    BeginRenewal(TokenName, Answer<Option<Begun>>),
-    FinishRenewal(TokenName, Renewed, Answer<()>),
+    BeginRenewal(Fingerprint, Answer<Option<Begun>>),
+    FinishRenewal(Fingerprint, Renewed, Answer<()>),
     Withhold(bool, Answer<HandBackReply>),
     Learn(WhoamiReply),
     Rejected(TokenName, Fingerprint),
@@ -122,6 +125,10 @@ pub struct Parts {
     pub leave: Arc<Notify>,
     /// Whether refresh tokens are kept out of the files.
     pub withhold: bool,
+    /// What time it is.
+    pub clock: Arc<Clock>,
+    /// The Hub of what comes without one: a login that names none, and what tools write.
+    pub endpoint: Endpoint,
 }
 
 /// The handle of the engine.
@@ -153,6 +160,7 @@ impl Engine {
             mirrors: BTreeMap::new(),
             notices: Arc::clone(&notices),
             deadline: Instant::now(),
+            flying: BTreeSet::new(),
             held: BTreeMap::new(),
             happened: Vec::new(),
         };
@@ -202,10 +210,10 @@ impl Engine {
         unmanage(request: Unmanage) -> UnmanageReply = Job::Unmanage;
         /// Hides every token, or shows them again; the files of `home` must follow.
         lock(locked: bool, home: Option<Home>) -> LockReply = Job::Lock;
-        /// Prepares the renewal of a token; nothing where a tool has just renewed it.
-        begin_renewal(name: TokenName) -> Option<Begun> = Job::BeginRenewal;
+        /// Prepares a renewal with this refresh token; nothing where that is not needed any more.
+        begin_renewal(sent: Fingerprint) -> Option<Begun> = Job::BeginRenewal;
         /// Takes up what came of it.
-        finish_renewal(name: TokenName, renewed: Renewed) -> () = Job::FinishRenewal;
+        finish_renewal(sent: Fingerprint, renewed: Renewed) -> () = Job::FinishRenewal;
         /// Takes refresh tokens out of the files, or puts them back.
         withhold(withhold: bool) -> HandBackReply = Job::Withhold;
         /// Looks at the mirrors and brings them in step; the first home seen becomes a mirror.
@@ -276,8 +284,11 @@ struct Worker {
     notices: Arc<Notices>,
     /// When the job at hand has to be answered.
     deadline: Instant,
-    /// Mirrors whose lock is held while a token that they show is renewed.
-    held: BTreeMap<Home, Guard>,
+    /// Refresh tokens that the Hub was sent, and whose answers are not stored yet.
+    flying: BTreeSet<Fingerprint>,
+    /// Mirrors whose lock is held while tokens that they show are renewed, and with which refresh
+    /// tokens.
+    held: BTreeMap<Home, (Guard, BTreeSet<Fingerprint>)>,
     /// What has happened since the state was last published.
     happened: Vec<Event>,
 }
@@ -392,12 +403,12 @@ impl Worker {
                 let outcome = self.lock(locked, home.as_ref()).await;
                 self.reply(answer, outcome);
             }
-            Job::BeginRenewal(name, answer) => {
-                let outcome = self.begin_renewal(&name).await;
+            Job::BeginRenewal(sent, answer) => {
+                let outcome = self.begin_renewal(sent).await;
                 self.reply(answer, outcome);
             }
-            Job::FinishRenewal(name, renewed, answer) => {
-                let outcome = self.finish_renewal(&name, renewed).await;
+            Job::FinishRenewal(sent, renewed, answer) => {
+                let outcome = self.finish_renewal(sent, renewed).await;
                 self.reply(answer, outcome);
             }
             Job::Withhold(withhold, answer) => {
@@ -464,6 +475,13 @@ impl Worker {
         }
     }
 
+    fn renamed(&mut self, old: &TokenName, new: &TokenName) {
+        self.event("rename", Some(new), None);
+        if let Some(event) = self.happened.last_mut() {
+            event.was = Some(old.clone());
+        }
+    }
+
     fn event(&mut self, event: &str, name: Option<&TokenName>, home: Option<&Home>) {
         self.tell(event, name, home, None);
     }
@@ -481,6 +499,7 @@ impl Worker {
         self.happened.push(Event {
             event: event.to_owned(),
             name: name.cloned(),
+            was: None,
             dir,
             why: why.map(str::to_owned),
             at: Some(sync::now()),

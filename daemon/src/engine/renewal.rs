@@ -1,21 +1,19 @@
 //! A renewal's share of the engine: what comes before the Hub is asked, and what its answer leads to.
 //! The request itself is made elsewhere (`crate::renew`), so that nothing waits for the Hub here.
 
+use std::collections::BTreeSet;
 use std::time::Instant as Moment;
 
 use hfd_core::model::{Change, Fingerprint, Record};
 use hfd_core::reconcile::Occasion;
-use hfd_core::view::view;
-use hfd_proto::{Error, HandBackReply, Home, Kind, MirrorState, Mode, Pending, Secret, TokenName};
+use hfd_proto::{Error, Home, Kind, Mode, Secret, TokenName};
 use tokio::time::timeout_at;
 
 use super::Worker;
 use super::change::{items, timed_out};
-use super::session::not_written_at;
 use crate::hub::Granted;
 use crate::journal::Item;
 use crate::mirror::{WriteError, hold};
-use crate::snapshot::no_such_token;
 use crate::store::{Key, Part};
 
 /// How long another program's renewal is waited for here; the caller comes again.
@@ -35,60 +33,74 @@ pub struct Begun {
 /// What a renewal came to.
 #[derive(Debug, Clone)]
 pub enum Renewed {
-    /// The Hub was asked with this refresh token, and answered.
-    Granted(Fingerprint, Box<Granted>, i64),
-    /// It will not renew it any more; whether the answer to an earlier request was lost.
-    Refused(Fingerprint, bool),
-    /// Nothing is known.
-    Later,
+    /// The Hub answered, at this time.
+    Granted(Box<Granted>, i64),
+    /// It will not renew the token any more.
+    Refused {
+        /// Whether the answer to an earlier request was lost.
+        lost: bool,
+    },
+    /// It has not said.
+    Later {
+        /// Whether it may have renewed the token all the same.
+        lost: bool,
+    },
 }
 
 impl Worker {
-    /// Prepares to ask the Hub: what tools have done is taken up, the lock is held where they could
-    /// be renewing too, and the store is proven to take an answer. `None` where a tool has just
-    /// renewed it.
-    pub(super) async fn begin_renewal(&mut self, name: &TokenName) -> Result<Option<Begun>, Error> {
+    /// Prepares to send a refresh token to the Hub: what tools have done is taken up, the lock is held
+    /// where they could be renewing too, and the store is proven to take an answer. `None` where
+    /// nobody has that refresh token any more, or a tool has just renewed it.
+    pub(super) async fn begin_renewal(
+        &mut self,
+        sent: Fingerprint,
+    ) -> Result<Option<Begun>, Error> {
         self.check_unlocked()?;
         self.settle().await;
         self.sync_mirrors().await;
-        let before = self.record(name)?.access;
-        let begun = self.prepare_renewal(name, before).await;
-        if !matches!(begun, Ok(Some(_))) {
-            self.held.clear();
+        let begun = self.prepare_renewal(sent).await;
+        match begun {
+            Ok(Some(_)) => drop(self.flying.insert(sent)),
+            _ => self.release(sent),
         }
         begun
     }
 
-    async fn prepare_renewal(
-        &mut self,
-        name: &TokenName,
-        before: Fingerprint,
-    ) -> Result<Option<Begun>, Error> {
-        if self.record(name)?.renewal.shared {
-            self.hold_locks(name).await?;
+    async fn prepare_renewal(&mut self, sent: Fingerprint) -> Result<Option<Begun>, Error> {
+        let Some((_, before)) = self.token_with(sent) else {
+            return Ok(None);
+        };
+        if before.renewal.shared {
+            self.hold_locks(sent).await?;
         }
-        let record = self.record(name)?.clone();
-        if record.access != before {
+        let Some((name, record)) = self.token_with(sent) else {
+            return Ok(None);
+        };
+        if record.access != before.access {
             return Ok(None);
         }
-        let item = items(name, &record).into_iter().find(|item| item.refresh);
-        let item = item.ok_or_else(|| not_renewable(name))?;
+        let item = items(&name, &record).into_iter().find(|item| item.refresh);
+        let item = item.ok_or_else(|| not_renewable(&name))?;
         let Some(refresh) = self.read_item(&item).await? else {
             let (name, store) = (name.escaped(), record.store.title());
             let message = format!("{store} does not hold the refresh token of `{name}`");
             return Err(Error::new(Kind::StoreUnavailable, message).hint("log in again: hfd login"));
         };
         let print = self.index().salt.fingerprint(&refresh);
-        self.mark(name, &record, Some(print)).await?;
-        let again = record.renewal.begun == Some(print);
         let mut next = record.clone();
-        (next.refresh, next.renewal.begun) = (Some(print), Some(print));
-        if next != record {
-            let name = name.clone();
-            self.change(vec![Change::Put {
-                name,
-                record: next.clone(),
-            }])?;
+        if print != sent {
+            next.refresh = Some(print);
+            let shown = name.escaped();
+            self.change(vec![Change::Put { name, record: next }])?;
+            let message = format!("another program changed the refresh token of `{shown}`");
+            return Err(Error::new(Kind::TimedOut, message).hint("hfd tries again with that"));
+        }
+        self.mark(&name, &record, Some(sent)).await?;
+        let again = record.renewal.begun == Some(sent);
+        next.renewal.begun = Some(sent);
+        if !again {
+            let record = next.clone();
+            self.change(vec![Change::Put { name, record }])?;
         }
         Ok(Some(Begun {
             record: next,
@@ -97,10 +109,15 @@ impl Worker {
         }))
     }
 
-    /// Takes the lock of every mirror that shows the token, and looks once more under it.
-    async fn hold_locks(&mut self, name: &TokenName) -> Result<(), Error> {
+    /// Takes the lock of every mirror that shows the token, and looks once more under it. Another
+    /// renewal may hold it already; it is given back with the last of them.
+    async fn hold_locks(&mut self, sent: Fingerprint) -> Result<(), Error> {
+        let has = |name: &TokenName| {
+            let record = self.index().tokens.get(name);
+            record.is_some_and(|record| record.refresh == Some(sent))
+        };
         let shows = |mirror: &hfd_core::model::Mirror| {
-            mirror.mode == Mode::Files || mirror.active.as_ref() == Some(name)
+            mirror.mode == Mode::Files || mirror.active.as_ref().is_some_and(has)
         };
         let mirrors = self.index().mirrors.iter();
         let homes: Vec<Home> = mirrors
@@ -108,6 +125,11 @@ impl Worker {
             .map(|(home, _)| home.clone())
             .collect();
         for home in homes {
+            if let Some((_, flights)) = self.held.get_mut(&home) {
+                flights.insert(sent);
+                self.sync_mirror(&home, Occasion::Noticed).await;
+                continue;
+            }
             let Some(now) = self.mirrors.get(&home) else {
                 continue;
             };
@@ -121,7 +143,10 @@ impl Worker {
                 there.then(|| hold(home, latest))
             });
             match holding.await {
-                Ok(Some(Ok(guard))) => drop(self.held.insert(home.clone(), guard)),
+                Ok(Some(Ok(guard))) => {
+                    let flights = BTreeSet::from([sent]);
+                    drop(self.held.insert(home.clone(), (guard, flights)));
+                }
                 Ok(Some(Err(WriteError::Busy(path)))) => {
                     let message = format!("another program holds {}", path.display());
                     return Err(Error::new(Kind::TimedOut, message)
@@ -134,6 +159,14 @@ impl Worker {
             self.sync_mirror(&home, Occasion::Noticed).await;
         }
         Ok(())
+    }
+
+    /// Gives back the locks that nobody else's renewal needs.
+    fn release(&mut self, sent: Fingerprint) {
+        self.held.retain(|_, (_, flights)| {
+            flights.remove(&sent);
+            !flights.is_empty()
+        });
     }
 
     /// Writes down in the store that a renewal was begun, or that it is over.
@@ -162,174 +195,129 @@ impl Worker {
         }
     }
 
-    /// Takes up what the Hub has answered.
+    /// Takes the mark out again. It may stay where the store does not answer: it is of no consequence,
+    /// and the next renewal writes over it.
+    pub(super) async fn unmark(&self, name: &TokenName, record: &Record) {
+        if record.renewal.begun.is_none() {
+            return;
+        }
+        if let Err(error) = self.mark(name, record, None).await {
+            tracing::debug!(%error, "the mark of a renewal stays in the store");
+        }
+    }
+
+    /// Takes up what the Hub has answered to this refresh token.
     ///
     /// # Errors
     /// As the store's: then the answer has to be brought again, since nobody else has it.
     pub(super) async fn finish_renewal(
         &mut self,
-        name: &TokenName,
+        sent: Fingerprint,
         renewed: Renewed,
     ) -> Result<(), Error> {
         let outcome = match renewed {
-            Renewed::Granted(sent, granted, now) => {
+            Renewed::Granted(granted, now) => {
                 self.settle().await;
-                self.renewed(name, sent, &granted, now).await
+                let stored = self.renewed(sent, &granted, now).await;
+                if stored.is_ok() {
+                    self.flying.remove(&sent);
+                }
+                stored
             }
-            Renewed::Refused(sent, lost) => self.refused(name, sent, lost).await,
-            Renewed::Later => Ok(()),
+            Renewed::Refused { lost } => {
+                self.flying.remove(&sent);
+                self.refused(sent, lost).await
+            }
+            Renewed::Later { lost } => {
+                self.flying.remove(&sent);
+                if lost {
+                    Ok(())
+                } else {
+                    self.unasked(sent).await
+                }
+            }
         };
-        self.held.clear();
+        self.release(sent);
         outcome
     }
 
     async fn renewed(
         &mut self,
-        name: &TokenName,
         sent: Fingerprint,
         granted: &Granted,
         now: i64,
     ) -> Result<(), Error> {
         let salt = self.index().salt;
         let access = salt.fingerprint(&granted.access);
-        let Some(old) = self.index().tokens.get(name).cloned() else {
-            // Logged out meanwhile.
-            return Ok(());
-        };
-        if old.access == access || old.refresh != Some(sent) {
-            // Stored already, or another login has taken its place.
+        // Those that have it stored already, with a refresh token that stayed, need it no more.
+        let mut holders = self.holders(sent);
+        holders.retain(|holder| holder.record.access != access);
+        if holders.is_empty() {
+            tracing::debug!("a renewed token is wanted by nobody any more");
             return Ok(());
         }
         let refresh = granted.refresh.as_ref();
-        let mut record = old.clone();
-        record.access = access;
-        record.refresh = refresh.map(|value| salt.fingerprint(value)).or(Some(sent));
-        record.expires_at = granted.expires_in.map(|lives| now.saturating_add(lives));
-        record.rejected = None;
-        record.renewal.since = Some(now);
-        record.renewal.begun = None;
-        record.renewal.refused = None;
-        record.renewal.shared = !self.index().withhold;
-        // The refresh token first: with it alone there is a way on, with the access token alone there
-        // is none.
-        let mut puts: Vec<(Item, Secret)> = Vec::new();
-        for item in items(name, &record).into_iter().rev() {
-            match (item.refresh, refresh) {
-                (true, Some(refresh)) => puts.push((item, refresh.clone())),
-                (true, None) => {}
-                (false, _) => puts.push((item, granted.access.clone())),
+        let (mut puts, mut changes): (Vec<(Item, Secret)>, Vec<Change>) = Default::default();
+        let mut names = Vec::new();
+        for holder in holders {
+            let mut record = holder.record.clone();
+            record.access = access;
+            record.refresh = refresh.map(|value| salt.fingerprint(value)).or(Some(sent));
+            record.expires_at = granted.expires_in.map(|lives| now.saturating_add(lives));
+            record.rejected = None;
+            record.renewal.since = Some(now);
+            record.renewal.begun = None;
+            record.renewal.refused = None;
+            record.renewal.shared = !self.index().withhold;
+            // The refresh token first: with it alone there is a way on, with the access token alone
+            // there is none.
+            for item in holder.items(&record).into_iter().rev() {
+                match (item.refresh, refresh) {
+                    (true, Some(refresh)) => puts.push((item, refresh.clone())),
+                    (true, None) => {}
+                    (false, _) => puts.push((item, granted.access.clone())),
+                }
+            }
+            names.push((
+                holder.name.clone(),
+                holder.record.clone(),
+                holder.kept.is_some(),
+            ));
+            changes.extend(holder.becomes(record));
+        }
+        self.transact(puts, Vec::new(), changes).await?;
+        for (name, old, kept) in &names {
+            self.unmark(name, old).await;
+            if !kept {
+                tracing::debug!(?name, "renewed");
+                self.event("renewed", Some(name), None);
             }
         }
-        let put = Change::Put {
-            name: name.clone(),
-            record: record.clone(),
-        };
-        self.transact(puts, Vec::new(), vec![put]).await?;
-        if let Err(error) = self.mark(name, &record, None).await {
-            tracing::debug!(%error, "the mark of a renewal stays in the store");
-        }
-        tracing::debug!(?name, "renewed");
-        self.event("renewed", Some(name), None);
         self.sync_mirrors().await;
         Ok(())
     }
 
     /// The Hub does not renew it any more, unless another program has just done so.
-    async fn refused(
-        &mut self,
-        name: &TokenName,
-        sent: Fingerprint,
-        lost: bool,
-    ) -> Result<(), Error> {
+    async fn refused(&mut self, sent: Fingerprint, lost: bool) -> Result<(), Error> {
         self.sync_mirrors().await;
-        let Some(old) = self.index().tokens.get(name).cloned() else {
-            return Ok(());
-        };
-        if old.refresh != Some(sent) {
-            return Ok(());
+        let ended = self.set_renewal(sent, |renewal| {
+            renewal.refused = Some(sent);
+            renewal.begun = lost.then_some(sent);
+        });
+        let ended = ended.await?;
+        for name in &ended {
+            self.event("session-ended", Some(name), None);
         }
-        let mut record = old;
-        record.renewal.refused = Some(sent);
-        record.renewal.begun = lost.then_some(sent);
-        self.change(vec![Change::Put {
-            name: name.clone(),
-            record: record.clone(),
-        }])?;
-        if let Err(error) = self.mark(name, &record, None).await {
-            tracing::debug!(%error, "the mark of a renewal stays in the store");
+        match ended.first() {
+            Some(name) => Err(session_ended(name, lost)),
+            None => Ok(()),
         }
-        self.event("session-ended", Some(name), None);
-        Err(session_ended(name, lost))
     }
 
-    /// Refresh tokens leave the files, or come back into them; what did not follow is named.
-    pub(super) async fn withhold(&mut self, withhold: bool) -> Result<HandBackReply, Error> {
-        let mut pending = Vec::new();
-        if self.index().withhold != withhold {
-            // What a tool has written since would look like something new afterwards.
-            self.sync_mirrors().await;
-            self.change(vec![Change::Withhold { withhold }])?;
-        }
-        for home in self.index().mirrors.keys().cloned().collect::<Vec<_>>() {
-            self.sync_mirror(&home, Occasion::Noticed).await;
-            let mirror = self.status_of(&home)?;
-            if mirror.state != MirrorState::InSync && mirror.mode != Mode::Off {
-                let detail = mirror.detail.unwrap_or_default();
-                let dir = mirror.dir;
-                pending.push(Pending { dir, detail });
-            }
-        }
-        Ok(HandBackReply { pending })
-    }
-
-    /// The refresh tokens go back into the files of a mirror that hfd is about to leave alone, and
-    /// with those that no other mirror shows goes the care for them.
-    pub(super) async fn hand_back(&mut self, home: &Home) -> Result<(), Error> {
-        if !self.index().withhold {
-            return Ok(());
-        }
-        if self.status_of(home)?.state == MirrorState::Absent {
-            // The directory is gone: there is nothing to hand them back to, and hfd goes on caring.
-            return Ok(());
-        }
-        let home = home.clone();
-        self.change(vec![Change::HandBack { home: home.clone() }])?;
-        self.sync_mirror(&home, Occasion::Noticed).await;
-        let mirror = self.status_of(&home)?;
-        if mirror.state != MirrorState::InSync {
-            return Err(not_written_at(&home, &mirror));
-        }
-        let shown_at = |home: &Home| {
-            let mirror = self.index().mirrors.get(home);
-            mirror.and_then(|mirror| view(self.index(), mirror))
-        };
-        let others = self.index().mirrors.keys().filter(|&other| *other != home);
-        let elsewhere: Vec<_> = others.filter_map(shown_at).collect();
-        let handed = shown_at(&home).unwrap_or_default().sections;
-        let (mut deletes, mut changes) = (Vec::new(), Vec::new());
-        for (name, _) in handed.iter().filter(|(_, print)| print.refresh.is_some()) {
-            let Some(record) = self.index().tokens.get(name) else {
-                continue;
-            };
-            let mut record = record.clone();
-            if elsewhere
-                .iter()
-                .any(|view| view.sections.contains_key(name))
-            {
-                record.renewal.shared = true;
-            } else {
-                deletes.extend(items(name, &record).into_iter().filter(|item| item.refresh));
-                record.refresh = None;
-            }
-            let name = name.clone();
-            changes.push(Change::Put { name, record });
-        }
-        self.transact(Vec::new(), deletes, changes).await
-    }
-
-    fn record(&self, name: &TokenName) -> Result<&Record, Error> {
-        let record = self.index().tokens.get(name);
-        record.ok_or_else(|| no_such_token(name))
+    /// The Hub has not used the refresh token: nothing was cut off.
+    async fn unasked(&mut self, sent: Fingerprint) -> Result<(), Error> {
+        let set = self.set_renewal(sent, |renewal| renewal.begun = None);
+        set.await.map(drop)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Login, logout, switch, rename: what a person asks for.
 
 use hfd_core::model::{Change, Fingerprint, MAX_TOKENS, Record, Tombstone};
+use hfd_core::observe::Stored;
 use hfd_core::reconcile::Occasion;
 use hfd_core::renewal::Renewal;
 use hfd_proto::{
@@ -10,11 +11,13 @@ use hfd_proto::{
 };
 
 use super::change::{items, kept_items};
+use super::restore::Keeping;
 use super::settle::kind_of;
-use super::sync::{now, shown};
-use super::{Arrival, Session, Worker};
+use super::sync::{now, token_of};
+use super::{Arrival, Session, Worker, sync};
 use crate::hub::Identity;
 use crate::journal::Item;
+use crate::mirror::observe;
 use crate::snapshot::no_such_token;
 
 impl Worker {
@@ -135,8 +138,15 @@ impl Worker {
             };
             changes.push(Change::Remove { tombstone });
         }
+        let gone: Vec<_> = names
+            .iter()
+            .map(|name| self.index().tokens.get(name).cloned())
+            .collect();
         self.transact(puts, deletes, changes).await?;
-        for name in &names {
+        for (name, record) in names.iter().zip(gone) {
+            if let Some(record) = record {
+                self.unmark(name, &record).await;
+            }
             self.event("logout", Some(name), None);
         }
         let pending = match names.first() {
@@ -224,7 +234,8 @@ impl Worker {
         };
         self.transact(puts, items(&old, &record), vec![change])
             .await?;
-        self.event("rename", Some(&new), None);
+        self.unmark(&old, &record).await;
+        self.renamed(&old, &new);
         let pending = self.write_mirrors(home.as_ref(), &new).await?;
         Ok(RenameReply { name: new, pending })
     }
@@ -238,7 +249,7 @@ impl Worker {
         record.expires_at = session.expires_at.or(record.expires_at);
         record.renewal = Renewal {
             client_id: Some(session.client_id.clone()),
-            since: Some(now()),
+            since: Some(self.parts.clock.now()),
             shared: !self.index().withhold,
             ..Renewal::default()
         };
@@ -287,7 +298,8 @@ impl Worker {
     }
 
     /// A value that another program put into the keychain is taken for the token's, of which nothing
-    /// else is known then.
+    /// else is known then. What the old one was renewed with is not the new one's: that goes to
+    /// `hfd restore`, with the old value where a file still has it.
     pub(super) async fn replaced(&mut self, name: &TokenName, old: Fingerprint, new: Fingerprint) {
         let unsettled = self.parts.journal.unsettled.iter();
         let mut open = unsettled.flat_map(|transaction| &transaction.puts);
@@ -297,26 +309,70 @@ impl Worker {
         if record.access != old || open.any(|(item, _)| item.name == *name) {
             return;
         }
-        let record = Record {
-            access: new,
-            user: None,
-            role: None,
-            expires_at: None,
-            ..record.clone()
-        };
+        let record = record.clone();
         tracing::info!("another program changed a token in the keychain");
-        let name = name.clone();
-        let put = Change::Put {
-            name: name.clone(),
-            record,
-        };
-        match self.change(vec![put]) {
+        match self.put_replaced(name, &record, new).await {
             Ok(()) => {
-                self.event("updated", Some(&name), None);
+                self.unmark(name, &record).await;
+                self.event("updated", Some(name), None);
                 self.sync_mirrors().await;
             }
-            Err(error) => tracing::warn!(%error, "cannot write the journal"),
+            Err(error) => tracing::warn!(%error, "a changed token is not taken up"),
         }
+    }
+
+    async fn put_replaced(
+        &mut self,
+        name: &TokenName,
+        old: &Record,
+        new: Fingerprint,
+    ) -> Result<(), Error> {
+        let keeping = match self.shown(old.access).await {
+            Some(value) => {
+                // The keychain has the new one in its place.
+                self.parts.values.learn(old.access, &value);
+                self.keep(name, old, "another program", true).await?
+            }
+            None => Keeping::default(),
+        };
+        let gone = items(name, old).into_iter().filter(|item| item.refresh);
+        let mut changes: Vec<Change> = keeping.change.into_iter().collect();
+        changes.push(Change::Put {
+            name: name.clone(),
+            record: Record {
+                access: new,
+                user: None,
+                role: None,
+                expires_at: None,
+                refresh: None,
+                renewal: Renewal::default(),
+                ..old.clone()
+            },
+        });
+        self.transact(keeping.puts, gone.collect(), changes).await
+    }
+
+    /// A value that a mirror's file holds.
+    async fn shown(&self, access: Fingerprint) -> Option<Secret> {
+        let salt = self.index().salt;
+        for mirror in self.mirrors.values() {
+            let Ok(Ok(seen)) = mirror.disk.run(Some(self.deadline), observe).await else {
+                continue;
+            };
+            let sections = match &seen.observation.stored {
+                Stored::Sections(sections) => sections.as_slice(),
+                _ => &[],
+            };
+            let in_sections = sections
+                .iter()
+                .filter_map(|section| section.access.as_ref());
+            let in_token = token_of(&seen).ok().flatten();
+            let mut all = in_sections.chain(in_token);
+            if let Some(value) = all.find(|value| salt.fingerprint(value) == access) {
+                return Some(value.clone());
+            }
+        }
+        None
     }
 
     /// Before a change: what is still open is settled, and the caller's files are looked at, so
@@ -380,7 +436,8 @@ impl Worker {
 
     /// The name of a new login: the one asked for, else the Hub's, else one made from the user's.
     fn name_for(&self, request: &Login, identity: Option<&Identity>) -> Result<TokenName, Error> {
-        let endpoint = request.endpoint.clone().unwrap_or_default();
+        let endpoint = request.endpoint.as_ref();
+        let endpoint = endpoint.unwrap_or(&self.parts.endpoint).clone();
         let user = identity.map(|identity| identity.user.as_str());
         let same = |name: &TokenName| match self.index().tokens.get(name) {
             None => true,
@@ -431,6 +488,7 @@ impl Worker {
         let access = self.index().salt.fingerprint(&request.token);
         let same_value = old.filter(|old| old.access == access);
         let kind = identity.map_or_else(|| kind_of(&request.token, false), |known| known.kind);
+        let asked = request.endpoint.as_ref();
         Record {
             user: identity
                 .map(|identity| identity.user.clone())
@@ -438,7 +496,7 @@ impl Worker {
             role: identity.and_then(|identity| identity.role.clone()),
             expires_at: identity.and_then(|identity| identity.expires_at),
             ..Record::new(
-                request.endpoint.clone().unwrap_or_default(),
+                asked.unwrap_or(&self.parts.endpoint).clone(),
                 kind,
                 self.store_for(kept),
                 access,
@@ -490,7 +548,7 @@ pub(super) fn not_managed(home: Option<&Home>) -> Error {
         None => Error::new(Kind::Usage, "no Hugging Face home was given"),
         Some(home) => Error::new(
             Kind::Refused,
-            format!("{} is not managed by hfd", shown(home)),
+            format!("{} is not managed by hfd", sync::shown(home)),
         )
         .hint("`hfd login` there makes it a mirror, or unset HF_HOME"),
     }
@@ -505,7 +563,7 @@ pub(super) fn not_written_at(home: &Home, mirror: &MirrorStatus) -> Error {
     let detail = mirror.detail.as_deref().unwrap_or("they are not in step");
     Error::new(
         kind,
-        format!("the files in {} do not follow: {detail}", shown(home)),
+        format!("the files in {} do not follow: {detail}", sync::shown(home)),
     )
     .hint("mend that, then run `hfd sync`")
 }
@@ -516,7 +574,7 @@ fn not_written(home: &Home, name: &TokenName, state: MirrorState, detail: &str) 
     } else {
         Kind::Other
     };
-    let (name, dir) = (name.escaped(), shown(home));
+    let (name, dir) = (name.escaped(), sync::shown(home));
     Error::new(
         kind,
         format!("hfd holds the change of `{name}`, but the files in {dir} do not: {detail}"),

@@ -13,6 +13,7 @@ use hfd_proto::{
 use tokio::sync::{broadcast, watch};
 
 mod again;
+mod flight;
 mod idle;
 mod keeping;
 mod renewal;
@@ -26,6 +27,7 @@ use crate::values::Values;
 
 /// A daemon without its socket.
 struct Bench {
+    endpoint: Endpoint,
     directory: tempfile::TempDir,
     store: Store,
     knobs: Knobs,
@@ -36,13 +38,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::at(Endpoint::default())
+    }
+
+    /// With this Hub in the configuration.
+    fn at(endpoint: Endpoint) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(directory.path().join("hf")).unwrap();
         std::fs::create_dir_all(directory.path().join("state")).unwrap();
         let (memory, knobs) = Memory::new(StoreId::SecretService);
         let store = Store::spawn(Backend::Memory(memory));
-        let (engine, state, events) = start(directory.path(), store.clone());
+        let (engine, state, events) = start(directory.path(), store.clone(), endpoint.clone());
         Self {
+            endpoint,
             directory,
             store,
             knobs,
@@ -54,7 +62,8 @@ impl Bench {
 
     /// The daemon dies and another starts: same disk, same keychain.
     fn restart(&mut self) {
-        (self.engine, self.state, self.events) = start(self.directory.path(), self.store.clone());
+        let (directory, store) = (self.directory.path(), self.store.clone());
+        (self.engine, self.state, self.events) = start(directory, store, self.endpoint.clone());
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -137,6 +146,7 @@ impl Bench {
 fn start(
     directory: &Path,
     store: Store,
+    endpoint: Endpoint,
 ) -> (
     Engine,
     watch::Receiver<Arc<Snapshot>>,
@@ -161,6 +171,8 @@ fn start(
             lock: None,
             leave: Arc::default(),
             withhold: false,
+            clock: Arc::default(),
+            endpoint,
         })
         .unwrap(),
         state,

@@ -1,21 +1,25 @@
 //! Browser logins and their renewal: RFC 8628 and the refresh of RFC 6749, as huggingface_hub 2.4.0
 //! speaks them (`utils/_oauth_device.py`).
 
+mod answer;
+
 use std::slice;
 use std::time::Duration;
 
 use hfd_proto::{Endpoint, Error, Kind, Secret};
 use reqwest::header::{ACCEPT, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use reqwest::{Client, Response, StatusCode};
 use zeroize::Zeroizing;
 
+use self::answer::{Answer, Begun, span};
 use super::answer::{no_hub, quote_of, read, refusal};
 use super::{Hub, failure};
 
 /// The client that huggingface_hub logs in as (`constants.py`).
 pub const CLIENT_ID: &str = "26be6b09-91c5-47da-9861-d2d2bb7a7e36";
+
+/// How long a renewal waits whose request is wrong: until somebody has mended the configuration.
+const MENDED: Duration = Duration::from_secs(3600);
 
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -52,8 +56,9 @@ pub struct Granted {
 /// An answer to a poll.
 #[derive(Debug)]
 pub enum Poll {
-    /// Nobody has decided yet, or the answer made no sense: ask again.
-    Pending,
+    /// Nobody has decided yet, or the answer made no sense: ask again, at the earliest after this
+    /// time where the Hub says so.
+    Pending(Option<Duration>),
     /// Ask less often.
     SlowDown,
     /// Granted.
@@ -65,49 +70,15 @@ pub enum Poll {
 pub enum NotRenewed {
     /// The refresh token is used up, revoked or too old: only a login helps.
     Refused(Error),
-    /// Anything else: again later, at the earliest after this time.
-    Later(Error, Option<Duration>),
-}
-
-/// The fields that upstream reads. The lives and the interval have its defaults.
-#[derive(Deserialize)]
-struct Begun {
-    device_code: Secret,
-    user_code: String,
-    verification_uri: String,
-    #[serde(default)]
-    verification_uri_complete: String,
-    #[serde(default = "nine_hundred")]
-    expires_in: u64,
-    #[serde(default = "five")]
-    interval: u64,
-}
-
-fn nine_hundred() -> u64 {
-    900
-}
-
-fn five() -> u64 {
-    5
-}
-
-/// An answer of the token endpoint, either way.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    #[serde(deserialize_with = "token")]
-    access_token: Option<Secret>,
-    #[serde(deserialize_with = "token")]
-    refresh_token: Option<Secret>,
-    expires_in: Option<i64>,
-    error: Option<Value>,
-    error_description: Option<String>,
-}
-
-/// What is no token is none: an empty one, above all.
-fn token<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?.map(Zeroizing::new);
-    Ok(text.and_then(|text| Secret::parse(&text).ok()))
+    /// Anything else: again later.
+    Later {
+        /// What went wrong.
+        error: Error,
+        /// Not before this time, where the Hub says so.
+        after: Option<Duration>,
+        /// Whether the Hub may have replaced the refresh token, and its answer was lost.
+        lost: bool,
+    },
 }
 
 impl Hub {
@@ -122,7 +93,7 @@ impl Hub {
         network: &hfd_proto::Network,
     ) -> Result<DeviceCode, Error> {
         let form = [("client_id", client_id)];
-        let response = self.post(endpoint, "device", &form, network, None).await?;
+        let response = self.post(endpoint, "device", &form, network).await?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = Zeroizing::new(read(response, endpoint).await?);
@@ -139,8 +110,8 @@ impl Hub {
             user_code: begun.user_code,
             url: begun.verification_uri,
             complete_url,
-            lives: Duration::from_secs(begun.expires_in.min(24 * 3600)),
-            interval: Duration::from_secs(begun.interval.clamp(1, 300)),
+            lives: span(begun.expires_in, 900, 24 * 3600),
+            interval: span(begun.interval, 5, 300),
         })
     }
 
@@ -161,27 +132,22 @@ impl Hub {
             ("device_code", device.code.expose()),
             ("client_id", client_id),
         ];
-        let Ok(response) = self.post(endpoint, "token", &form, network, None).await else {
-            return Ok(Poll::Pending);
+        let Ok(response) = self.post(endpoint, "token", &form, network).await else {
+            return Ok(Poll::Pending(None));
         };
-        if response.status().is_server_error() {
-            return Ok(Poll::Pending);
-        }
-        let date = date(response.headers());
+        let (status, headers) = (response.status(), response.headers().clone());
         let Ok(body) = read(response, endpoint).await.map(Zeroizing::new) else {
-            return Ok(Poll::Pending);
+            return Ok(Poll::Pending(None));
         };
-        let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
-            return Ok(Poll::Pending);
-        };
-        if let Some(granted) = granted(&answer, date) {
+        let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
+        if let Some(granted) = granted(&answer, date(&headers)) {
             return Ok(Poll::Granted(Box::new(granted)));
         }
         let ended = |message: &str, hint: &str| {
             Err(Error::new(Kind::Refused, format!("{message} ({endpoint})")).hint(hint))
         };
-        match answer.error.as_ref().and_then(Value::as_str) {
-            None | Some("authorization_pending") => Ok(Poll::Pending),
+        match answer.verdict(status) {
+            None | Some("authorization_pending") => Ok(Poll::Pending(retry_after(&headers))),
             Some("slow_down") => Ok(Poll::SlowDown),
             Some("access_denied") => ended(
                 "the login was denied in the browser",
@@ -219,17 +185,29 @@ impl Hub {
             ("client_id", client_id),
         ];
         let network = hfd_proto::Network::default();
-        let later = |error| NotRenewed::Later(error, None);
-        let response = self.post(endpoint, "token", &form, &network, Some(patience));
-        let response = response.await.map_err(later)?;
+        let unanswered = |error, lost| NotRenewed::Later {
+            error,
+            after: None,
+            lost,
+        };
+        let route = self.route(endpoint, &network);
+        let route = route.map_err(|error| unanswered(error, false))?;
+        let client = self.client(&route).await;
+        let client = client.map_err(|error| unanswered(error, false))?;
+        let sent = send(&client, endpoint, "token", &form, Some(patience)).await;
+        let response = sent.map_err(|error| {
+            let reached = !error.is_connect();
+            unanswered(failure::explain(&error, endpoint, &route), reached)
+        })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = read(response, endpoint).await.map_err(later)?;
-        let body = Zeroizing::new(body);
+        let body = read(response, endpoint).await;
+        let body = Zeroizing::new(body.map_err(|error| unanswered(error, true))?);
         let answer: Answer = serde_json::from_slice(&body).unwrap_or_default();
         if let Some(granted) = granted(&answer, date(&headers)) {
             return Ok(granted);
         }
-        match answer.error.as_ref().and_then(Value::as_str) {
+        let after = retry_after(&headers);
+        match answer.verdict(status) {
             Some("invalid_grant") => Err(NotRenewed::Refused(
                 Error::new(
                     Kind::Refused,
@@ -237,17 +215,22 @@ impl Hub {
                 )
                 .hint("log in again: hfd login"),
             )),
-            Some(error) if !status.is_server_error() => {
+            Some(error) => {
                 let said = described(error, &answer, refresh);
                 let message = format!("the Hub at {endpoint} refuses to renew: {said}");
                 let error = Error::new(Kind::Refused, message);
                 let error = error.hint("it is tried again; a client_id in config.toml must be the one that the token was issued to");
-                Err(NotRenewed::Later(error, Some(Duration::from_secs(3600))))
+                Err(NotRenewed::Later {
+                    error,
+                    after: after.or(Some(MENDED)),
+                    lost: false,
+                })
             }
-            _ => Err(NotRenewed::Later(
-                refused(status, endpoint, slice::from_ref(refresh), &headers, &body),
-                retry_after(&headers),
-            )),
+            None => Err(NotRenewed::Later {
+                error: refused(status, endpoint, slice::from_ref(refresh), &headers, &body),
+                after,
+                lost: may_have_granted(status),
+            }),
         }
     }
 
@@ -265,21 +248,36 @@ impl Hub {
         what: &str,
         form: &[(&str, &str)],
         network: &hfd_proto::Network,
-        patience: Option<Duration>,
     ) -> Result<Response, Error> {
         let route = self.route(endpoint, network)?;
         let client = self.client(&route).await?;
-        let request = client
-            .post(format!("{endpoint}/oauth/{what}"))
-            .header(ACCEPT, "application/json")
-            .form(form);
-        let request = match patience {
-            Some(patience) => request.timeout(patience),
-            None => request,
-        };
-        let sent = request.send().await;
+        let sent = send(&client, endpoint, what, form, None).await;
         sent.map_err(|error| failure::explain(&error, endpoint, &route))
     }
+}
+
+async fn send(
+    client: &Client,
+    endpoint: &Endpoint,
+    what: &str,
+    form: &[(&str, &str)],
+    patience: Option<Duration>,
+) -> Result<Response, reqwest::Error> {
+    let request = client
+        .post(format!("{endpoint}/oauth/{what}"))
+        .header(ACCEPT, "application/json")
+        .form(form);
+    match patience {
+        Some(patience) => request.timeout(patience).send().await,
+        None => request.send().await,
+    }
+}
+
+/// Whether a Hub that answers so, without a verdict, may have carried the request out all the same:
+/// a gateway that lost the answer may have passed the question on. One that is too busy has not.
+fn may_have_granted(status: StatusCode) -> bool {
+    let busy = status == StatusCode::SERVICE_UNAVAILABLE;
+    status.is_success() || (status.is_server_error() && !busy)
 }
 
 fn granted(answer: &Answer, date: Option<i64>) -> Option<Granted> {

@@ -1,6 +1,7 @@
 //! Each answer and each failure, from real sockets.
 
 mod network;
+mod oauth;
 mod revoke;
 mod server;
 

@@ -9,7 +9,7 @@ pub(super) async fn answer(daemon: &Daemon, request: Login) -> Result<LoginReply
     let identity = match request.offline {
         true => None,
         false => {
-            let endpoint = request.endpoint.clone().unwrap_or_default();
+            let endpoint = daemon.endpoint(request.endpoint.as_ref());
             Some(
                 daemon
                     .hub

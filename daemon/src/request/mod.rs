@@ -1,5 +1,6 @@
 //! The requests, one file each. The match below is the list of what the daemon does.
 
+mod hand_back;
 mod leave;
 mod list;
 mod login;
@@ -46,14 +47,14 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         daemon.idle.used();
     }
     match message {
-        Message::Token(request) => return reply(token::answer(daemon, request).await, out),
+        Message::Token(request) => return reply(token::addressed(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
         Message::BeginLogin(request) => reply(browser::begin(daemon, request).await, out),
         Message::AwaitLogin(request) => reply(browser::wait(daemon, request).await, out),
-        Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request)), out),
+        Message::CancelLogin(request) => reply(Ok(browser::cancel(daemon, &request).await), out),
         Message::Refresh(request) => reply(refresh::answer(daemon, request).await, out),
-        Message::HandBack(_) => reply(daemon.engine.withhold(false).await, out),
+        Message::HandBack(_) => reply(hand_back::answer(daemon).await, out),
         Message::Logout(request) => reply(logout::answer(daemon, request).await, out),
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),

@@ -46,6 +46,12 @@ pub(super) async fn answer(daemon: &Daemon, request: &Status) -> StatusReply {
         service: daemon.service.clone(),
         unsettled: snapshot.unsettled,
         locked_memory: daemon.values.locked_memory(),
+        endpoint: match &request.endpoint {
+            Some(asked) if daemon.config.same_endpoint(&daemon.config.endpoint, asked) => {
+                asked.clone()
+            }
+            _ => daemon.config.endpoint.clone(),
+        },
         withheld: snapshot.index.withhold,
         attention: attention(daemon, &snapshot),
     }
@@ -56,7 +62,7 @@ fn attention(daemon: &Daemon, snapshot: &Snapshot) -> Vec<Attention> {
     let now = daemon.clock.now();
     let tokens = snapshot.index.tokens.iter();
     let worth = tokens.filter_map(|(name, record)| {
-        let trouble = daemon.renewals.trouble(name, record);
+        let trouble = daemon.renewals.trouble(record);
         let (what, detail) = of_one(name, record, trouble, now)?;
         Some(Attention {
             name: name.clone(),

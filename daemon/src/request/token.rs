@@ -1,8 +1,10 @@
 //! The value of a token: what everything else here is for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hfd_proto::{Error, Home, Kind, Mode, Token, TokenName, TokenReply};
+use tokio::time::{Instant, timeout_at};
 
 use super::follow;
 use crate::daemon::Daemon;
@@ -10,7 +12,12 @@ use crate::engine::{locked, not_logged_in, token_of};
 use crate::mirror::{NotSeen, Seen, Waiting, observe};
 use crate::snapshot::Snapshot;
 
+/// How long a renewal is waited for. A client waits 10 s, and the Hub may take longer: then it is told,
+/// so that nobody ends the daemon in the middle of it.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<TokenReply, Error> {
+    let latest = Instant::now() + PATIENCE;
     let snapshot = daemon.snapshot();
     if snapshot.index.locked {
         return Err(locked());
@@ -23,10 +30,23 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Token) -> Result<Token
         .min_ttl
         .map_or(0, |least| i64::try_from(least).unwrap_or(i64::MAX));
     let left = end - daemon.clock.now();
-    if left > least {
+    if left >= least.max(1) {
         return Ok(reply);
     }
-    ending(daemon, request, reply, left, least).await
+    let wants = request.min_ttl.is_some();
+    let ending = ending(daemon, request, reply.clone(), left, least);
+    match timeout_at(latest, ending).await {
+        Ok(outcome) => outcome,
+        Err(_) if !wants => Ok(reply),
+        Err(_) => {
+            let message = format!(
+                "the token ends in {} s, and is still being renewed",
+                left.max(0)
+            );
+            Err(Error::new(Kind::TimedOut, message)
+                .hint("the renewal goes on: repeat it in a moment"))
+        }
+    }
 }
 
 /// One that ends too soon, or has: renewed where that is possible.
@@ -44,7 +64,7 @@ async fn ending(
     let mut why = None;
     if let Some((name, record)) = record {
         match request.min_ttl {
-            Some(_) => why = daemon.renew(name).await.err(),
+            Some(_) => why = daemon.renew_when_allowed(name, record).await.err(),
             None => daemon.renew_ended(name, record).await,
         }
         let reply = look_up(daemon, &daemon.snapshot(), &request).await?;
@@ -80,6 +100,22 @@ async fn look_up(
         }
         None => active(daemon, snapshot, request.home.clone()).await,
     }
+}
+
+/// The answer to a client. Where its programs send a token to an alias of the token's Hub, that is what
+/// it is told of; any other difference is for the client to see and to refuse.
+pub(super) async fn addressed(
+    daemon: &Arc<Daemon>,
+    mut request: Token,
+) -> Result<TokenReply, Error> {
+    let asked = request.endpoint.take();
+    let mut reply = answer(daemon, request).await?;
+    if let Some(asked) = asked
+        && daemon.config.same_endpoint(&reply.endpoint, &asked)
+    {
+        reply.endpoint = asked;
+    }
+    Ok(reply)
 }
 
 /// A stored token by its name.
@@ -119,21 +155,18 @@ async fn active(
             return named(daemon, snapshot, name).await;
         }
         daemon.engine.notice(None);
-        let seen = match mirror.active {
-            Some(_) => now.disk.run(None, observe).await,
-            None => now.disk.run(None, observe).await,
-        };
-        return from_file(snapshot, seen);
+        return from_file(daemon, snapshot, now.disk.run(None, observe).await);
     }
     if !snapshot.index.had_mirror {
         // The first home of all becomes a mirror; what lies in it is taken up without waiting.
         daemon.engine.notice(Some(home.clone()));
     }
     let seen = daemon.guests.look(home).await;
-    from_file(snapshot, seen)
+    from_file(daemon, snapshot, seen)
 }
 
 fn from_file(
+    daemon: &Daemon,
     snapshot: &Snapshot,
     seen: Result<Result<Seen, NotSeen>, Waiting>,
 ) -> Result<TokenReply, Error> {
@@ -162,9 +195,7 @@ fn from_file(
     Ok(TokenReply {
         token: value.clone(),
         name,
-        endpoint: record
-            .map(|record| record.endpoint.clone())
-            .unwrap_or_default(),
+        endpoint: daemon.endpoint(record.map(|record| &record.endpoint)),
         expires_at: record.and_then(|record| record.expires_at),
     })
 }

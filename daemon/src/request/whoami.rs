@@ -1,14 +1,21 @@
 //! Whose token it is, asked of its own Hub and of no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hfd_proto::{Endpoint, Error, Kind, Network, Secret, Token, TokenName, Whoami, WhoamiReply};
+use tokio::time::{Instant, timeout_at};
 
 use crate::daemon::Daemon;
 use crate::hub::{Identity, Refusal};
 use crate::request::token;
 
+/// How long the Hub may take for everything: asked once, for a renewal, and asked again. A client
+/// waits 45 s.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<WhoamiReply, Error> {
+    let latest = Instant::now() + PATIENCE;
     let (value, name, own) = match request.token {
         // The caller's own value. If it is a stored one (`hfd exec` hands them out), its Hub is known
         // whatever the environment says; otherwise the caller says where it belongs.
@@ -23,7 +30,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
             let wanted = Token {
                 name: request.name,
                 home: request.home,
-                min_ttl: None,
+                ..Token::default()
             };
             let stored = token::answer(daemon, wanted).await?;
             (stored.token, stored.name, Some(stored.endpoint))
@@ -36,7 +43,13 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Whoami) -> Result<Whoa
         network: &request.network,
         name: name.as_ref(),
     };
-    let identity = asked.whose(value).await?;
+    let identity = match timeout_at(latest, asked.whose(value)).await {
+        Ok(identity) => identity?,
+        Err(_) => {
+            let message = format!("the Hub at {endpoint} takes too long to answer");
+            return Err(Error::new(Kind::HubUnreachable, message).hint("repeat it later"));
+        }
+    };
     let index = Arc::clone(&daemon.snapshot().index);
     let record = name.as_ref().and_then(|name| index.tokens.get(name));
     let reply = WhoamiReply {
@@ -79,8 +92,8 @@ impl Asked<'_> {
         if let Some(name) = self.name {
             let snapshot = daemon.snapshot();
             let record = snapshot.index.tokens.get(name);
-            if record.is_some_and(|record| record.refresh.is_some())
-                && daemon.renew(name).await.is_ok()
+            if let Some(record) = record.filter(|record| record.refresh.is_some())
+                && daemon.renew_when_allowed(name, record).await.is_ok()
                 && let Some(record) = daemon.snapshot().index.tokens.get(name)
                 && record.access != print
             {
@@ -116,6 +129,6 @@ fn destination(
             format!("this token belongs to {own}, not to {asked}"),
         )
         .hint("unset HF_ENDPOINT, or log in there with --endpoint")),
-        (own, asked) => Ok(asked.or(own).unwrap_or_default()),
+        (own, asked) => Ok(daemon.endpoint(asked.or(own).as_ref())),
     }
 }

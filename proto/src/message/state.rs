@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Home;
-use crate::name::TokenName;
+use crate::name::{Endpoint, TokenName};
 use crate::store::StoreId;
 use crate::word::Word;
 
@@ -51,6 +51,9 @@ pub struct Status {
     /// The home whose active token is named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// The Hub of the caller's tools (`HF_ENDPOINT`); see [`StatusReply::endpoint`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
 }
 
 /// How things are.
@@ -80,6 +83,10 @@ pub struct StatusReply {
     pub unsettled: usize,
     /// Whether cached tokens are kept out of swap.
     pub locked_memory: bool,
+    /// The Hub whose tokens other tools are taken to write: the one asked about, where that is an
+    /// alias of the configured one.
+    #[serde(default)]
+    pub endpoint: Endpoint,
     /// Whether refresh tokens are kept out of the files.
     #[serde(default)]
     pub withheld: bool,
@@ -219,6 +226,9 @@ pub struct Event {
     /// The token it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<TokenName>,
+    /// The name that it had before a `rename`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<TokenName>,
     /// The mirror's directory, where it happened in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,

@@ -19,6 +19,9 @@ pub struct Token {
     /// The caller's Hugging Face home.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// Where the caller's programs would send it (`HF_ENDPOINT`); see [`TokenReply::endpoint`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<Endpoint>,
     /// Refuse a token that ends sooner than this many seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ttl: Option<u64>,
@@ -31,7 +34,7 @@ pub struct TokenReply {
     pub token: Secret,
     /// Its name; null for a bare token that hfd has not stored yet.
     pub name: Option<TokenName>,
-    /// The only Hub that it may be sent to.
+    /// The only Hub that it may be sent to: the one asked about where that is an alias of its own.
     pub endpoint: Endpoint,
     /// When it ends, in Unix seconds; null where it does not or that is not known.
     pub expires_at: Option<i64>,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hfd_e2e::hub::{Account, Failure};
-use hfd_e2e::{Running, Sandbox, eventually, processes};
+use hfd_e2e::{Running, Sandbox, eventually, fault, processes};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -83,29 +83,29 @@ fn a_program_gets_an_event_a_line() {
 
 #[test]
 fn a_no_in_the_browser_ends_it() {
+    let mut fault = fault!("browser login denied in the browser");
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
     sandbox.hub().deny(&code);
-    let ended = login.end();
-    assert_eq!(ended.status, 14, "{ended}");
-    ended.notes("denied");
+    fault.answers("login", login.end()).notes("denied");
     assert_eq!(sandbox.stored_tokens(), None);
 }
 
 #[test]
 fn a_code_that_nobody_used_expires() {
+    let mut fault = fault!("browser login that nobody grants");
     let sandbox = sandbox();
     let brief = Duration::from_secs(2);
     sandbox
         .hub()
         .policy(|policy| policy.device_lifetime = brief);
     let ended = sandbox.hfd(["login"]).end();
-    assert_eq!(ended.status, 14, "{ended}");
-    ended.notes("repeat");
+    fault.answers("login", ended).notes("repeat");
 }
 
 #[test]
 fn gateways_and_lost_connections_do_not_end_it() {
+    let mut fault = fault!("browser login while the Hub answers with 502, 500, 429, or not at all");
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
     for failure in [
@@ -119,26 +119,29 @@ fn gateways_and_lost_connections_do_not_end_it() {
         sandbox.hub().wait_for_requests(asked + 1);
     }
     sandbox.hub().approve(&code);
-    assert_eq!(login.end().status, 0);
+    fault.answers("login", login.end());
 }
 
 #[test]
 fn no_hub_is_said_at_once() {
+    let mut fault = fault!("browser login without a Hub");
     let sandbox = sandbox();
     sandbox.hub().down(true);
-    sandbox.hfd(["login"]).exits(17);
+    fault.answers("login", sandbox.hfd(["login"]).end());
     sandbox.hub().down(false);
     sandbox.hub().fail_at("/oauth/device", Failure::Status(404));
-    sandbox.hfd(["login"]).exits(14).notes("--with-token");
+    let ended = sandbox.hfd(["login"]).end();
+    let asked = "login at a Hub without browser logins";
+    fault.answers(asked, ended).notes("--with-token");
 }
 
 #[test]
 fn ctrl_c_leaves_nothing_behind() {
+    let mut fault = fault!("browser login interrupted (Ctrl-C)");
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
     processes::signal(login.pid(), Signal::INT);
-    let ended = login.end();
-    assert_eq!(ended.status, 130, "{ended}");
+    fault.answers("login", login.end());
     // The daemon does not ask any more.
     let asked = sandbox.hub().seen().len();
     sandbox.hub().approve(&code);
@@ -149,6 +152,7 @@ fn ctrl_c_leaves_nothing_behind() {
 
 #[test]
 fn ctrl_c_after_the_person_has_granted_it_says_that_the_login_is_kept() {
+    let mut fault = fault!("browser login interrupted when it had been granted");
     let sandbox = sandbox();
     // Granted and fetched, and the Hub does not say whose it is: it is not stored yet.
     let late = Failure::Delay(Duration::from_secs(3));
@@ -161,57 +165,80 @@ fn ctrl_c_after_the_person_has_granted_it_says_that_the_login_is_kept() {
         seen.iter().any(|seen| seen.target.ends_with("whoami-v2"))
     });
     processes::signal(login.pid(), Signal::INT);
-    let ended = login.end();
-    assert_eq!(ended.status, 130, "{ended}");
+    let ended = fault.answers("login", login.end());
     ended.notes("it is kept").notes("hfd logout");
     let grant = &sandbox.hub().grants()[0];
     eventually("it is stored", || {
         sandbox.token_file().as_ref() == Some(&grant.access)
     });
-    // Nor does another login end it.
+    let list = sandbox.hfd(["list"]).end();
+    fault.answers("list afterwards", list).shows("oauth-alice");
+}
+
+#[test]
+fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
+    let sandbox = sandbox();
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    let code: Value = serde_json::from_str(&login.line()).unwrap();
+    sandbox.keyring().lock();
+    sandbox.hub().approve(code["code"].as_str().unwrap());
+    let trouble: Value = serde_json::from_str(&login.line()).unwrap();
+    assert_eq!(trouble["event"], "trouble");
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    assert_eq!(ended.status, 130, "{ended}");
+    assert!(ended.stderr.contains("it is kept"), "{ended}");
+    sandbox.keyring().unlock();
+    eventually("the token is stored", || sandbox.token_file().is_some());
     sandbox.hfd(["list"]).ok().shows("oauth-alice");
 }
 
 #[test]
 fn ctrl_c_is_heard_while_the_hub_has_not_answered_and_while_the_daemon_hangs() {
+    let mut fault = fault!("browser login interrupted while nothing answers");
     let sandbox = sandbox();
     sandbox.hfd(["list"]).ok();
     sandbox.hub().fail_once("/oauth/device", Failure::Hang);
     let login = sandbox.hfd(["login"]).spawn();
     sandbox.hub().wait_for_requests(1);
     processes::signal(login.pid(), Signal::INT);
-    let ended = login.end();
-    assert_eq!(ended.status, 130, "{ended}");
+    fault.answers("login while the Hub hangs", login.end());
     let mut login = sandbox.hfd(["login", "--json"]).spawn();
     assert!(login.line().contains("\"code\""));
     processes::freeze(sandbox.daemon_pid());
     processes::signal(login.pid(), Signal::INT);
     let ended = login.end();
     processes::thaw(sandbox.daemon_pid());
-    assert_eq!(ended.status, 130, "{ended}");
+    let ended = fault.answers("login while the daemon hangs", ended);
     let message = ended.error()["message"].to_string();
     assert!(message.contains("may still be granted"), "{message}");
 }
 
 #[test]
 fn a_client_that_is_gone_does_not_lose_a_login_that_is_granted() {
+    let mut fault = fault!("browser login whose client is killed (-9)");
     let sandbox = sandbox();
     let (login, code) = begin(&sandbox);
     login.kill9();
     sandbox.hub().approve(&code);
     eventually("the token is stored", || sandbox.token_file().is_some());
-    sandbox.hfd(["list"]).ok().shows("oauth-alice");
+    let list = sandbox.hfd(["list"]).end();
+    fault
+        .answers("list after the grant", list)
+        .shows("oauth-alice");
 }
 
 #[test]
 fn a_daemon_that_is_killed_meanwhile_is_said() {
+    let mut fault = fault!("browser login whose daemon is killed (-9)");
     let sandbox = sandbox();
     let (login, _) = begin(&sandbox);
     processes::kill9(sandbox.daemon_pid());
-    let ended = login.end();
-    assert_eq!(ended.status, 15, "{ended}");
+    let ended = fault.answers("login", login.end());
     ended.notes("ended while the login waited");
-    log_in(&sandbox);
+    let (login, code) = begin(&sandbox);
+    sandbox.hub().approve(&code);
+    fault.answers("login afterwards", login.end());
 }
 
 #[test]

@@ -126,3 +126,31 @@ fn a_token_of_another_hub() {
     assert!(!sandbox.hub().bearers().contains(&away.value));
     assert!(!elsewhere.bearers().contains(&home.value));
 }
+
+#[test]
+fn an_alias_of_the_tokens_hub() {
+    let sandbox = Sandbox::new();
+    let hub = sandbox.hub().endpoint();
+    let alias = hub.replace("127.0.0.1", "localhost");
+    let aliases = format!("[hub.\"{hub}\"]\naliases = [\"{alias}\"]\n");
+    sandbox.configure(&format!("endpoint = \"{hub}\"\n{aliases}"));
+    let work = sandbox.logged_in("work");
+    let look = "echo \"$HF_ENDPOINT $HF_TOKEN$(cat $HF_TOKEN_PATH)\"";
+    for args in [&["exec"][..], &["exec", "--live"]] {
+        let exec = [args, &["--", "sh", "-c", look]].concat();
+        let exec = |endpoint: &str| sandbox.hfd(&exec).env("HF_ENDPOINT", endpoint);
+        let outcome = exec(&alias).stdin("").ok();
+        outcome.prints(format!("{alias} {}", work.value));
+        exec("http://localhost:1").exits(14).prints_nothing();
+    }
+    // What tools write is this Hub's, and status says where they use another.
+    let note = "are taken for those of";
+    for command in ["status", "sync"] {
+        let told = |endpoint: &str| {
+            let outcome = sandbox.hfd([command]).env("HF_ENDPOINT", endpoint).ok();
+            format!("{}{}", outcome.stdout, outcome.stderr).contains(note)
+        };
+        assert!(!told(&hub) && !told(&alias), "{command}");
+        assert!(told("http://localhost:1"), "{command}");
+    }
+}

@@ -50,6 +50,13 @@ fn a_program_sees_what_becomes_of_its_token() {
     assert_eq!(program.line(), "gone");
     sandbox.hfd(["restore", "work"]).ok();
     assert_eq!(program.line(), third.value);
+    // Under another name it is the same token, also for what comes later.
+    sandbox.hfd(["rename", "work", "office"]).ok();
+    let fourth = sandbox.token("work");
+    let login = ["login", "--with-token", "--name", "office"];
+    sandbox.hfd(login).stdin(&fourth).ok();
+    assert_eq!(program.line(), fourth.value);
+    sandbox.hfd(["rename", "office", "work"]).ok();
     // Another person's of that name, on the same Hub.
     let bob = sandbox.token_of(Account::new("work", "bob"));
     sandbox

@@ -4,7 +4,7 @@
 use std::fs;
 
 use hfd_e2e::canary::{Leak, Search};
-use hfd_e2e::{Sandbox, Token};
+use hfd_e2e::{Sandbox, Token, eventually};
 
 use crate::oauth_upstream::{GET_TOKEN, NEARLY_OVER, stored};
 use crate::{browser, service};
@@ -62,7 +62,7 @@ fn the_refresh_token_is_in_the_keychain_alone_and_is_handed_back() {
         .spawn();
     assert_eq!(live.line(), "ready");
     let program = sandbox.hfd(["exec", "--", "sleep", "60"]).spawn();
-    hfd_e2e::eventually("it has taken hfd's place", || {
+    eventually("it has taken hfd's place", || {
         sandbox
             .processes()
             .iter()
@@ -78,7 +78,7 @@ fn the_refresh_token_is_in_the_keychain_alone_and_is_handed_back() {
     program.terminate();
 
     sandbox.hfd(["service", "uninstall"]).ok();
-    hfd_e2e::eventually("the daemon has ended", || sandbox.daemons().is_empty());
+    eventually("the daemon has ended", || sandbox.daemons().is_empty());
     assert_eq!(stored(&sandbox, "refresh_token"), grant.refresh);
     // Without hfd, huggingface_hub goes on alone.
     sandbox.python(NEARLY_OVER).ok();
@@ -89,5 +89,32 @@ fn the_refresh_token_is_in_the_keychain_alone_and_is_handed_back() {
     assert!(sandbox.daemons().is_empty(), "and hfd had no part in it");
     sandbox.hfd(["token"]).ok().prints(&grant.access);
     sandbox.hfd(["whoami"]).ok().shows("alice");
+    sandbox.finish();
+}
+
+#[test]
+fn a_token_pasted_into_the_keychain_is_never_renewed_away() {
+    let sandbox = browser::sandbox();
+    let hub = browser::your_hub(&sandbox);
+    sandbox.configure(&format!("{hub}refresh_tokens = \"withhold\"\n"));
+    browser::log_in(&sandbox);
+    sandbox.hfd(["service", "stop"]).ok();
+    let username = format!("{}|oauth-alice", sandbox.hub().endpoint());
+    let item = ["service", "hfd", "username", &username, "hfd", "access"];
+    let pasted = sandbox.token("pasted");
+    sandbox.secret_tool([&["clear"][..], &item].concat()).ok();
+    sandbox
+        .secret_tool([&["store", "--label=pasted"][..], &item].concat())
+        .stdin(&pasted)
+        .ok();
+    sandbox.hfd(["token", "oauth-alice"]).ok().prints(&pasted);
+    eventually("it is taken up", || {
+        sandbox.hfd(["list", "--json"]).ok().json()[0]["renews"] == false
+    });
+    sandbox.hfd(["refresh"]).exits(14);
+    sandbox.hfd(["token", "oauth-alice"]).ok().prints(&pasted);
+    assert_eq!(sandbox.token_file().as_ref(), Some(&pasted.value));
+    assert_eq!(sandbox.hub().grants()[0].uses, [0], "nothing was renewed");
+    sandbox.hfd(["restore"]).ok().shows("oauth-alice");
     sandbox.finish();
 }

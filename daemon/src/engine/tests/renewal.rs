@@ -1,6 +1,6 @@
 //! Renewal and withholding: what the engine does before and after the Hub is asked.
 
-use hfd_core::model::Record;
+use hfd_core::model::{Fingerprint, Record};
 
 use super::*;
 use crate::engine::{Arrival, Renewed, Session};
@@ -9,7 +9,7 @@ use crate::hub::Granted;
 /// Far enough away that nothing is due.
 const LATER: i64 = 4_000_000_000;
 
-fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
+pub(super) fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
     Box::new(Granted {
         access: secret(access),
         refresh: refresh.map(secret),
@@ -20,7 +20,7 @@ fn granted(access: &str, refresh: Option<&str>) -> Box<Granted> {
 
 impl Bench {
     /// A browser login.
-    async fn browser(&self, name_: &str, access: &str, refresh: &str) {
+    pub(super) async fn browser(&self, name_: &str, access: &str, refresh: &str) {
         let request = Login {
             token: secret(access),
             name: Some(name(name_)),
@@ -45,11 +45,11 @@ impl Bench {
         self.engine.login(Box::new(arrival)).await.unwrap();
     }
 
-    fn record(&self, name_: &str) -> Record {
+    pub(super) fn record(&self, name_: &str) -> Record {
         self.state.borrow().index.tokens[&name(name_)].clone()
     }
 
-    async fn item(&self, name_: &str, part: Part) -> Option<String> {
+    pub(super) async fn item(&self, name_: &str, part: Part) -> Option<String> {
         let key = Key {
             endpoint: Endpoint::default(),
             name: name(name_),
@@ -60,19 +60,23 @@ impl Bench {
     }
 
     /// What the Hub is asked with.
-    async fn begin(&self, name_: &str) -> Begun {
-        let begun = self.engine.begin_renewal(name(name_)).await;
+    pub(super) async fn begin(&self, name_: &str) -> Begun {
+        let begun = self.engine.begin_renewal(self.refresh(name_)).await;
         begun.unwrap().expect("something to renew")
     }
 
-    async fn finish(&self, name_: &str, begun: &Begun, granted: Box<Granted>) -> Result<(), Error> {
+    pub(super) fn refresh(&self, name_: &str) -> Fingerprint {
+        self.record(name_).refresh.unwrap()
+    }
+
+    pub(super) async fn finish(&self, begun: &Begun, granted: Box<Granted>) -> Result<(), Error> {
         let sent = begun.record.refresh.unwrap();
-        let renewed = Renewed::Granted(sent, granted, 3_000);
-        self.engine.finish_renewal(name(name_), renewed).await
+        let renewed = Renewed::Granted(granted, 3_000);
+        self.engine.finish_renewal(sent, renewed).await
     }
 
     /// Whether another program could take the lock under which huggingface_hub renews.
-    fn lock_is_free(&self) -> bool {
+    pub(super) fn lock_is_free(&self) -> bool {
         let file = std::fs::File::options()
             .append(true)
             .create(true)
@@ -91,7 +95,7 @@ async fn a_renewed_token_is_in_the_store_and_in_both_files() {
     assert!(!begun.again);
     assert!(bench.item("work", Part::Renewing).await.is_some());
     bench
-        .finish("work", &begun, granted("hf_two", Some("hf_r_two")))
+        .finish(&begun, granted("hf_two", Some("hf_r_two")))
         .await
         .unwrap();
     assert_eq!(bench.item("work", Part::Access).await.unwrap(), "hf_two");
@@ -111,10 +115,7 @@ async fn without_rotation_the_refresh_token_stays() {
     let bench = Bench::new();
     bench.browser("work", "hf_one", "hf_r_one").await;
     let begun = bench.begin("work").await;
-    bench
-        .finish("work", &begun, granted("hf_two", None))
-        .await
-        .unwrap();
+    bench.finish(&begun, granted("hf_two", None)).await.unwrap();
     assert_eq!(bench.item("work", Part::Refresh).await.unwrap(), "hf_r_one");
     assert_eq!(bench.begin("work").await.refresh.expose(), "hf_r_one");
 }
@@ -124,7 +125,11 @@ async fn a_store_that_takes_nothing_keeps_the_hub_from_being_asked() {
     let bench = Bench::new();
     bench.browser("work", "hf_one", "hf_r_one").await;
     bench.knobs.fail_after(0);
-    let error = bench.engine.begin_renewal(name("work")).await.unwrap_err();
+    let error = bench
+        .engine
+        .begin_renewal(bench.refresh("work"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind, Kind::StoreUnavailable);
     assert_eq!(bench.record("work").renewal.begun, None);
     assert!(bench.lock_is_free());
@@ -138,19 +143,15 @@ async fn an_answer_that_the_store_does_not_take_can_be_brought_again() {
     bench.knobs.locked(true);
     let answer = || granted("hf_two", Some("hf_r_two"));
     assert_eq!(
-        bench
-            .finish("work", &begun, answer())
-            .await
-            .unwrap_err()
-            .kind,
+        bench.finish(&begun, answer()).await.unwrap_err().kind,
         Kind::Locked
     );
     bench.knobs.locked(false);
-    bench.finish("work", &begun, answer()).await.unwrap();
+    bench.finish(&begun, answer()).await.unwrap();
     assert_eq!(bench.item("work", Part::Refresh).await.unwrap(), "hf_r_two");
     assert_eq!(bench.read("token"), "hf_two");
     // A third time it is known.
-    bench.finish("work", &begun, answer()).await.unwrap();
+    bench.finish(&begun, answer()).await.unwrap();
 }
 
 #[tokio::test]
@@ -162,8 +163,8 @@ async fn a_daemon_killed_before_the_answer_knows_that_it_had_asked() {
     let begun = bench.begin("work").await;
     assert!(begun.again);
     let sent = begun.record.refresh.unwrap();
-    let refused = Renewed::Refused(sent, begun.again);
-    let finished = bench.engine.finish_renewal(name("work"), refused).await;
+    let refused = Renewed::Refused { lost: begun.again };
+    let finished = bench.engine.finish_renewal(sent, refused).await;
     let error = finished.unwrap_err();
     assert!(
         error.message.contains("cut off from the Hub's answer"),
@@ -186,10 +187,10 @@ async fn who_renewed_first_is_believed() {
     std::fs::write(bench.path("stored_tokens"), upstream).unwrap();
     std::fs::write(bench.path("token"), "hf_two").unwrap();
     // Found out although the Hub refused: the refresh token had been used by that tool.
-    let refused = Renewed::Refused(begun.record.refresh.unwrap(), false);
+    let refused = Renewed::Refused { lost: false };
     bench
         .engine
-        .finish_renewal(name("work"), refused)
+        .finish_renewal(begun.record.refresh.unwrap(), refused)
         .await
         .unwrap();
     assert_eq!(bench.record("work").renewal.refused, None);
@@ -206,10 +207,7 @@ async fn tools_wait_while_a_token_is_renewed_that_they_could_renew() {
     // hfd itself goes on writing under its own lock.
     bench.login("play", "hf_play").await.unwrap();
     assert!(bench.read("stored_tokens").contains("hf_play"));
-    bench
-        .finish("work", &begun, granted("hf_two", None))
-        .await
-        .unwrap();
+    bench.finish(&begun, granted("hf_two", None)).await.unwrap();
     assert!(bench.lock_is_free());
 }
 
@@ -235,13 +233,13 @@ async fn withheld_refresh_tokens_leave_the_files_and_come_back() {
     let begun = bench.begin("work").await;
     assert!(!bench.lock_is_free());
     bench
-        .finish("work", &begun, granted("hf_three", Some("hf_r_three")))
+        .finish(&begun, granted("hf_three", Some("hf_r_three")))
         .await
         .unwrap();
     let begun = bench.begin("work").await;
     assert!(bench.lock_is_free());
     bench
-        .finish("work", &begun, granted("hf_four", Some("hf_r_four")))
+        .finish(&begun, granted("hf_four", Some("hf_r_four")))
         .await
         .unwrap();
     bench.engine.withhold(false).await.unwrap();
@@ -284,8 +282,6 @@ async fn a_token_pasted_under_the_name_of_a_browser_login_is_not_renewed_away() 
     bench.sync().await;
     assert_eq!(bench.record("work").refresh, None);
     assert_eq!(bench.item("work", Part::Refresh).await, None);
-    let error = bench.engine.begin_renewal(name("work")).await.unwrap_err();
-    assert_eq!(error.kind, Kind::Refused);
     bench.restore(Some("work")).await.unwrap();
     assert_eq!(bench.item("work", Part::Refresh).await.unwrap(), "hf_r_one");
 }
@@ -297,7 +293,7 @@ async fn a_stale_writer_does_not_bring_back_what_was_renewed() {
     let stale = bench.read("stored_tokens");
     let begun = bench.begin("work").await;
     bench
-        .finish("work", &begun, granted("hf_two", Some("hf_r_two")))
+        .finish(&begun, granted("hf_two", Some("hf_r_two")))
         .await
         .unwrap();
     std::fs::write(bench.path("stored_tokens"), stale).unwrap();
