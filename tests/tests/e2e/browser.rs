@@ -171,11 +171,14 @@ fn a_client_that_is_gone_does_not_lose_a_login_that_is_granted() {
 #[test]
 fn a_daemon_that_is_killed_meanwhile_is_said() {
     let sandbox = sandbox();
-    let (login, _) = begin(&sandbox);
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    // From this line on the daemon has said that the login waits.
+    let code: Value = serde_json::from_str(&login.line()).unwrap();
     processes::kill9(sandbox.daemon_pid());
     let ended = login.end();
     assert_eq!(ended.status, 15, "{ended}");
     ended.notes("ended while the login waited");
+    sandbox.hub().deny(code["code"].as_str().unwrap());
     log_in(&sandbox);
 }
 
