@@ -5,6 +5,7 @@
 //! since the clock may have been wrong before the daemon started: one that somebody set wrong must not
 //! end every session, nor keep one from being renewed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,7 +15,11 @@ const TOLERANCE: i64 = 30;
 
 /// The clock.
 #[derive(Debug)]
-pub struct Clock(Mutex<State>);
+pub struct Clock {
+    state: Mutex<State>,
+    /// Whether the Hub has said what time it is since the daemon started.
+    heard: AtomicBool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct State {
@@ -40,7 +45,10 @@ impl State {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self(Mutex::new(State::of(wall(), boot())))
+        Self {
+            state: Mutex::new(State::of(wall(), boot())),
+            heard: AtomicBool::new(false),
+        }
     }
 }
 
@@ -58,14 +66,21 @@ impl Clock {
         })
     }
 
+    /// Whether the Hub has ever confirmed it. Somebody may have set the wall clock wrong before the
+    /// daemon started.
+    pub fn heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     /// The Hub said what time it is.
     pub fn told(&self, date: i64) {
+        self.heard.store(true, Ordering::Relaxed);
         self.with(|state| state.told(date, wall(), boot()));
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         // Nothing panics while it is held.
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

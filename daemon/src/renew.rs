@@ -27,7 +27,7 @@ const ALONE: Duration = Duration::from_secs(30);
 /// The longest sleep: timers stand still while the machine does, and the clock may be set.
 const LOOK: Duration = Duration::from_secs(300);
 
-/// How long the time is not asked again of a Hub that did not tell.
+/// How long the Hub is not asked for the time again.
 const ASK_TIME: i64 = 60;
 
 /// What is under way, and what waits.
@@ -46,6 +46,8 @@ struct State {
     /// meanwhile, and two names may share one.
     flights: BTreeMap<Fingerprint, watch::Receiver<Option<Result<(), Error>>>>,
     pauses: BTreeMap<Fingerprint, Pause>,
+    /// When the Hub was last asked for the time, in seconds since boot.
+    asked_time: Option<i64>,
 }
 
 /// A renewal that has failed.
@@ -153,11 +155,43 @@ impl Daemon {
     /// Renews a token that has ended. Whoever asked for it gets the old
     /// one where it does not succeed.
     pub(crate) async fn renew_ended(self: &Arc<Self>, name: &TokenName, record: &Record) {
-        let ended = record.expires_at.is_some_and(|end| end <= self.clock.now());
+        let ended = || record.expires_at.is_some_and(|end| end <= self.clock.now());
+        if !self.clock.heard() && ended() {
+            self.ask_time(record).await;
+        }
         let can = record.refresh.is_some() && record.renewal.refused != record.refresh;
-        if ended && can && self.renewals.trouble(record).is_none() {
+        if ended() && can && self.renewals.trouble(record).is_none() {
             // The asker's own patience bounds it.
             drop(self.renew(name).await);
+        }
+    }
+}
+
+impl Daemon {
+    /// Asks the Hub for the time where the clock was set, and where the first thing that it says since
+    /// the start is that a token is to be renewed.
+    async fn look_at_the_clock(&self, snapshot: &Snapshot) {
+        let (now, jumped) = (self.clock.now(), self.clock.jumped());
+        let is_due = |record: &&Record| {
+            let due = due(record, now, self.jitter);
+            due.is_some_and(|due| jumped || (due <= now && !self.clock.heard()))
+        };
+        if let Some(record) = snapshot.index.tokens.values().find(is_due) {
+            self.ask_time(record).await;
+        }
+    }
+
+    async fn ask_time(&self, record: &Record) {
+        {
+            let mut state = self.renewals.state();
+            let now = boot();
+            if state.asked_time.is_some_and(|asked| now < asked + ASK_TIME) {
+                return;
+            }
+            state.asked_time = Some(now);
+        }
+        if let Some(date) = self.hub.date(&record.endpoint).await {
+            self.clock.told(date);
         }
     }
 }
@@ -313,10 +347,10 @@ fn unstored(error: &Error) -> Error {
 /// Renews what is due, for as long as the daemon runs.
 pub(crate) async fn follow(daemon: Arc<Daemon>) {
     let mut state = daemon.state.clone();
-    let mut asked_time = i64::MIN;
     loop {
         let snapshot = Arc::clone(&state.borrow_and_update());
         daemon.renewals.forget(&snapshot);
+        daemon.look_at_the_clock(&snapshot).await;
         let now = daemon.clock.now();
         let mut next: Option<Duration> = None;
         if !snapshot.index.locked {
@@ -330,17 +364,6 @@ pub(crate) async fn follow(daemon: Arc<Daemon>) {
                 } else {
                     next = Some(next.map_or(wait, |next| next.min(wait)));
                 }
-            }
-        }
-        let renewable = snapshot.index.tokens.values().find(|r| r.refresh.is_some());
-        if let Some(record) = renewable
-            && daemon.clock.jumped()
-            && boot() >= asked_time.saturating_add(ASK_TIME)
-        {
-            asked_time = boot();
-            if let Some(date) = daemon.hub.date(&record.endpoint).await {
-                daemon.clock.told(date);
-                continue;
             }
         }
         tokio::select! {

@@ -56,6 +56,8 @@ def with_hfd(seconds, lifetime):
     with Hub(lifetime) as hub, Session(keychain=True, config=CONFIG.format(hub.endpoint)) as session:
         clock = Clock(session)
         session.hfd("service", "start")
+        # Its home is a mirror from the first command on that looks at it.
+        session.hfd("sync")
         log_in(session, hub)
         eventually("hfd adopts the login", lambda: refresh_tokens(session) == [])
         actors = {f"process {number}": actor(session, "upstream", seconds) for number in range(PROCESSES)}

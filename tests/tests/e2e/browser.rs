@@ -232,7 +232,9 @@ fn a_client_that_is_gone_does_not_lose_a_login_that_is_granted() {
 fn a_daemon_that_is_killed_meanwhile_is_said() {
     let mut fault = fault!("browser login whose daemon is killed (-9)");
     let sandbox = sandbox();
-    let (login, _) = begin(&sandbox);
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    // From this line on the daemon has said that the login waits.
+    assert!(login.line().contains("code"));
     processes::kill9(sandbox.daemon_pid());
     let ended = fault.answers("login", login.end());
     ended.notes("ended while the login waited");

@@ -8,6 +8,8 @@ use std::time::Duration;
 use hfd_e2e::{Sandbox, Token, UserManager, eventually, fault, processes};
 use serde_json::{Value, json};
 
+use crate::browser;
+
 /// A session in which systemd runs.
 fn session(sandbox: &Sandbox) -> UserManager<'_> {
     let manager = sandbox.user_manager();
@@ -162,6 +164,31 @@ fn uninstalled_it_leaves_nothing_behind() {
     again.prints("No service is installed.");
     sandbox.hfd(["token"]).ok().prints(&work);
     assert_eq!(run_by(&sandbox), Value::Null);
+}
+
+#[test]
+fn a_service_that_could_not_be_uninstalled_withholds_as_before() {
+    let sandbox = browser::sandbox();
+    let _manager = installed(&sandbox);
+    browser::log_in(&sandbox);
+    let withheld = || {
+        let stored = sandbox.stored_tokens().unwrap();
+        stored.contains("expires_at") && !stored.contains("refresh_token")
+    };
+    assert!(withheld());
+    let lock = sandbox.hf_home().join("stored_tokens.lock");
+    let lock = std::fs::File::open(lock).unwrap();
+    lock.lock().unwrap();
+    sandbox
+        .hfd(["service", "uninstall"])
+        .exits(1)
+        .notes("the refresh tokens are not back");
+    drop(lock);
+    sandbox.hfd(["sync"]).ok();
+    assert!(withheld());
+    assert!(unit(&sandbox).is_file());
+    sandbox.hfd(["service", "uninstall"]).ok();
+    assert!(sandbox.stored_tokens().unwrap().contains("refresh_token"));
 }
 
 #[test]
