@@ -164,5 +164,5 @@ fn a_login_with_a_browser_shows_where_to_go_and_is_given_up_with_ctrl_c() {
     let (status, screen) = terminal.end();
     assert!(screen.contains("http://hub.example/device?user_code=ABCD-EFGH"));
     assert_eq!(status, 130, "{screen}");
-    assert_eq!(daemon.kinds().last().unwrap(), "cancel-login");
+    assert!(daemon.kinds().iter().any(|kind| kind == "cancel-login"));
 }

@@ -93,6 +93,24 @@ fn the_refresh_token_is_in_the_keychain_alone_and_is_handed_back() {
 }
 
 #[test]
+fn a_session_without_its_manager_hands_nothing_back() {
+    let sandbox = browser::sandbox();
+    sandbox.configure(&browser::your_hub(&sandbox));
+    let manager = sandbox.user_manager();
+    manager.start();
+    service::install(&sandbox);
+    browser::log_in(&sandbox);
+    let withheld = || !sandbox.stored_tokens().unwrap().contains("refresh_token");
+    assert!(withheld());
+    manager.stop();
+    // Over ssh, in a container: started on demand, and the service comes back.
+    sandbox.hfd(["sync"]).ok();
+    assert!(withheld());
+    sandbox.hfd(["refresh"]).ok();
+    assert!(withheld());
+}
+
+#[test]
 fn a_token_pasted_into_the_keychain_is_never_renewed_away() {
     let sandbox = browser::sandbox();
     let hub = browser::your_hub(&sandbox);
