@@ -281,6 +281,10 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
     let (moved, where_) = watch::channel::<PathBuf>(socket.path().to_owned());
     let leave = Arc::new(Notify::new());
     let clock = Arc::new(Clock::default());
+    // One that is started on demand beside an installed service (a login without a manager) leaves what
+    // that withholds where it is.
+    let stays = journal.index.withhold && service_is_installed(|name| std::env::var_os(name));
+    let withhold = config.withholds(service(&mode).is_some() || stays);
     let engine = Engine::start(Parts {
         journal,
         stores: Arc::clone(&stores),
@@ -289,7 +293,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         events: events.clone(),
         lock: Some(Arc::clone(&lock)),
         leave: Arc::clone(&leave),
-        withhold: config.withholds(service(&mode).is_some()),
+        withhold,
         clock: Arc::clone(&clock),
         endpoint: config.endpoint.clone(),
     })
@@ -379,6 +383,14 @@ fn tell(manager: &Manager, what: &str) {
     if let Err(error) = manager.tell(what) {
         tracing::warn!(%error, "the service manager was not told {what}");
     }
+}
+
+/// Whether `hfd service install` has put a unit where systemd's user manager looks.
+fn service_is_installed(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
+    // Beside hfd's own configuration: `$XDG_CONFIG_HOME/hfd/config.toml`.
+    let config = Config::path(env);
+    let home = config.as_deref().and_then(|path| path.parent()?.parent());
+    home.is_some_and(|home| home.join("systemd/user/hfd.service").is_file())
 }
 
 /// What `status` names as the one that runs this daemon.

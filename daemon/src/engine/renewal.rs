@@ -95,6 +95,7 @@ impl Worker {
             let message = format!("another program changed the refresh token of `{shown}`");
             return Err(Error::new(Kind::TimedOut, message).hint("hfd tries again with that"));
         }
+        self.check_not_replaced(&name, &record).await?;
         self.mark(&name, &record, Some(sent)).await?;
         let again = record.renewal.begun == Some(sent);
         next.renewal.begun = Some(sent);
@@ -107,6 +108,25 @@ impl Worker {
             refresh,
             again,
         }))
+    }
+
+    /// A value that somebody has put into the keychain in the token's place would be renewed away. It is
+    /// noticed here, since lookups are answered from memory.
+    async fn check_not_replaced(&mut self, name: &TokenName, record: &Record) -> Result<(), Error> {
+        let item = items(name, record).into_iter().find(|item| !item.refresh);
+        let value = match item {
+            Some(item) => self.read_item(&item).await?,
+            None => None,
+        };
+        let print = value.map(|value| self.index().salt.fingerprint(&value));
+        match print {
+            Some(print) if print != record.access => {
+                self.replaced(name, record.access, print).await;
+                Err(not_renewable(name))
+            }
+            // One that is missing comes back with the renewal.
+            _ => Ok(()),
+        }
     }
 
     /// Takes the lock of every mirror that shows the token, and looks once more under it. Another

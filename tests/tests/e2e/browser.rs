@@ -234,7 +234,7 @@ fn a_daemon_that_is_killed_meanwhile_is_said() {
     let sandbox = sandbox();
     let mut login = sandbox.hfd(["login", "--json"]).spawn();
     // From this line on the daemon has said that the login waits.
-    let code: Value = serde_json::from_str(&login.line()).unwrap();
+    assert!(login.line().contains("code"));
     processes::kill9(sandbox.daemon_pid());
     let ended = fault.answers("login", login.end());
     ended.notes("ended while the login waited");
