@@ -55,14 +55,11 @@ impl Connection {
             },
         };
         connection.patience(HELLO)?;
-        let Some(hello) = connection.line::<Greeting>()? else {
+        let Some(greeting) = connection.line::<Greeting>()? else {
             // It was on its way out: the same as if it had not been there.
             return Ok(None);
         };
-        connection.hello = match hello {
-            Greeting::Hello(hello) => hello,
-            Greeting::Refusal(Refusal { err }) => return Err(err),
-        };
+        connection.hello = greeting.into_hello()?;
         Ok(Some(connection))
     }
 
@@ -139,7 +136,8 @@ impl Connection {
     }
 
     fn line<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
-        let mut chunk = [0; 4096];
+        // Longer ones cost more to fill and to wipe than most answers are long.
+        let mut chunk = [0; 1024];
         loop {
             if let Some(line) = self.frames.next_line() {
                 return serde_json::from_slice(line).map(Some).map_err(|error| {
@@ -178,16 +176,28 @@ impl std::fmt::Debug for Connection {
 }
 
 /// The first line: a hello, or the reason why there is none (too many connections, a foreign peer).
+/// Not an untagged enumeration, for which serde keeps a copy of the line as a tree.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Greeting {
-    Hello(Hello),
-    Refusal(Refusal),
+struct Greeting {
+    err: Option<Error>,
+    hfd: Option<Vec<u32>>,
+    daemon: Option<String>,
+    pid: Option<u32>,
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    err: Error,
+impl Greeting {
+    fn into_hello(self) -> Result<Hello, Error> {
+        match self {
+            Self { err: Some(err), .. } => Err(err),
+            Self {
+                hfd: Some(hfd),
+                daemon: Some(daemon),
+                pid: Some(pid),
+                ..
+            } => Ok(Hello { hfd, daemon, pid }),
+            _ => Err(unreachable("what listens there is no hfdd".to_owned())),
+        }
+    }
 }
 
 fn connect(socket: &Path) -> io::Result<Stream> {
