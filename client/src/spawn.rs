@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hfd_proto::{Error, Kind, Place, Ready, Reply};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::environment::Environment;
 
@@ -132,8 +133,8 @@ fn is_passed_on(name: &OsStr) -> bool {
 /// Ends what has not ended, and takes its status, so that no zombie stays. The daemon that said that
 /// it is ready is no child of ours; what started it has ended before.
 fn reap(child: &mut Child) {
-    // Where it has ended already there is nothing to kill.
-    let _ = child.kill();
+    // It is our child and not waited for, so that this is it. Where it has ended there is nothing to kill.
+    let _ = kill_process(Pid::from_child(child), Signal::KILL);
     let _ = child.wait();
 }
 

@@ -118,9 +118,16 @@ pub enum InvalidEndpoint {
     Port,
 }
 
+/// The Hub, where none is named (huggingface_hub 2.4.0, `constants.py`).
+const HUGGING_FACE: &str = "https://huggingface.co";
+
 impl Endpoint {
     /// Parses an endpoint, trailing slashes allowed, as upstream's `HF_ENDPOINT` is.
     pub fn parse(text: &str) -> Result<Self, InvalidEndpoint> {
+        // Nearly every answer to a lookup names this one.
+        if text == HUGGING_FACE {
+            return Ok(Self::default());
+        }
         let lower = text.trim().trim_end_matches('/').to_ascii_lowercase();
         let (scheme, rest) = lower.split_once("://").ok_or(InvalidEndpoint::Scheme)?;
         let own_port = match scheme {
@@ -148,13 +155,13 @@ impl Endpoint {
 
     /// True for `https://huggingface.co`, which is not worth a mention on screen.
     pub fn is_default(&self) -> bool {
-        self.0 == "https://huggingface.co"
+        self.0 == HUGGING_FACE
     }
 }
 
 impl Default for Endpoint {
     fn default() -> Self {
-        Self("https://huggingface.co".to_owned())
+        Self(HUGGING_FACE.to_owned())
     }
 }
 

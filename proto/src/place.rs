@@ -67,7 +67,7 @@ impl Place {
             }
         };
         let mut runtime_dirs: Vec<PathBuf> = absolute("XDG_RUNTIME_DIR").into_iter().collect();
-        let usual = PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()));
+        let usual = Path::new("/run/user").join(rustix::process::getuid().as_raw().to_string());
         if !runtime_dirs.contains(&usual) {
             runtime_dirs.push(usual);
         }

@@ -3,14 +3,22 @@
 //! `live/PID-RANDOM/token` below the runtime directory. Each directory is locked (flock(2)) by the
 //! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
 //! process id belongs to somebody else by now, or to another container.
+//!
+//! By system calls and not by std where that is as short: each function of libc that this program
+//! names is looked up at every start, also at that of `hfd token`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use hfd_proto::{Error, Kind, Place, Secret, private_dir};
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::getpid;
 
 /// A directory of its own with a token in it, removed when this is dropped.
 #[derive(Debug)]
@@ -53,8 +61,8 @@ impl LiveFile {
     fn make(live: &Path) -> io::Result<Self> {
         // Only so that no two meet: nobody else can enter what lies above.
         let random = RandomState::new().build_hasher().finish();
-        let directory = live.join(format!("{}-{random:016x}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&directory)?;
+        let directory = live.join(format!("{}-{random:016x}", getpid()));
+        rustix::fs::mkdir(&directory, Mode::RWXU)?;
         let claim = File::open(&directory)?;
         claim.lock()?;
         Ok(Self {
@@ -76,10 +84,7 @@ impl LiveFile {
         }
         match value {
             Some(value) => self.replace(value)?,
-            None => match fs::remove_file(self.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            },
+            None => gone(rustix::fs::unlink(self.path()))?,
         }
         self.held = value.cloned();
         Ok(())
@@ -95,35 +100,61 @@ impl LiveFile {
             .open(&new)
             .and_then(|mut file| file.write_all(value.expose().as_bytes()));
         // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
-        written.and_then(|()| fs::rename(&new, self.path()))
+        written.and_then(|()| Ok(rustix::fs::rename(&new, self.path())?))
     }
 }
 
 impl Drop for LiveFile {
     fn drop(&mut self) {
         // What cannot be removed now is a leftover, and removed by the next.
-        let _ = fs::remove_dir_all(&self.directory);
+        let _ = remove(&self.directory);
+    }
+}
+
+/// Removes a directory with what [`LiveFile`] puts into it.
+fn remove(directory: &Path) -> io::Result<()> {
+    for name in ["token", "token.new"] {
+        gone(rustix::fs::unlink(directory.join(name)))?;
+    }
+    gone(rustix::fs::rmdir(directory))
+}
+
+/// What is not there need not be removed.
+fn gone(outcome: rustix::io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error != Errno::NOENT => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
 /// Removes the directories that no living process holds.
 fn remove_leftovers(live: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(live)? {
-        let entry = entry?;
-        if !entry.file_type()?.is_dir() {
+    for entry in Dir::new(File::open(live)?)? {
+        let name = entry?.file_name().to_owned();
+        if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let claim = match File::open(entry.path()) {
+        let directory = live.join(OsStr::from_bytes(name.to_bytes()));
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let claim = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits() as i32)
+            .open(&directory);
+        let claim = match claim {
             Ok(claim) => claim,
-            // It has just ended by itself.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            // It has just ended by itself, or is none of ours.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                continue;
+            }
             Err(error) => return Err(error),
         };
         if claim.try_lock().is_ok() {
-            match fs::remove_dir_all(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            remove(&directory)?;
         }
     }
     Ok(())
@@ -131,6 +162,7 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
@@ -171,7 +203,7 @@ mod tests {
         let live = temp.path().join("hfd/live");
         let living = LiveFile::within(&live).unwrap();
         // Our own process id says nothing: nobody holds this one.
-        let leftover = live.join(format!("{}-0", std::process::id()));
+        let leftover = live.join(format!("{}-0", getpid()));
         fs::create_dir(&leftover).unwrap();
         fs::write(leftover.join("token"), "hf_left").unwrap();
         let other = LiveFile::within(&live).unwrap();
