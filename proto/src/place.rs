@@ -193,8 +193,7 @@ mod tests {
         let usual = place(&[(os::HOME, HERE)]).unwrap();
         assert!(usual.sockets().count() > 0);
         assert!(usual.sockets().all(|path| os::is_socket(&path).is_ok()));
-        let first = usual.sockets().next();
-        assert!(usual.sockets_to_bind().contains(&first.unwrap()));
+        assert!(!usual.sockets_to_bind().is_empty());
         let moved = place(&[(os::HOME, HERE), ("HFD_SOCKET", SOCKET)]).unwrap();
         assert_eq!(moved.sockets().collect::<Vec<_>>(), [Path::new(SOCKET)]);
         assert_eq!(moved.sockets_to_bind(), [Path::new(SOCKET)]);

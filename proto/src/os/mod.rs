@@ -48,8 +48,84 @@ impl OpenOwn for OpenOptions {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use interprocess::local_socket::prelude::*;
+    use interprocess::local_socket::{GenericFilePath, Listener, ListenerOptions};
 
     use super::*;
+
+    fn listener() -> (Listener, PathBuf, tempfile::TempDir) {
+        let temp = tempfile::tempdir().unwrap();
+        let path = match cfg!(windows) {
+            true => PathBuf::from(r"\\.\pipe").join(temp.path().file_name().unwrap()),
+            false => temp.path().join("socket"),
+        };
+        let name = path.as_path().to_fs_name::<GenericFilePath>().unwrap();
+        let listener = ListenerOptions::new().name(name).create_sync().unwrap();
+        (listener, path, temp)
+    }
+
+    #[test]
+    fn a_connection_carries_both_ways_and_ends_with_the_server() {
+        let (listener, path, _temp) = listener();
+        let server = std::thread::spawn(move || {
+            let mut stream = listener.accept().unwrap();
+            assert!(is_own_peer(&stream.peer_creds().unwrap()));
+            let mut asked = [0; 4];
+            stream.read_exact(&mut asked).unwrap();
+            stream.write_all(&asked).unwrap();
+        });
+        let mut stream = Stream::connect(&path).unwrap();
+        assert!(stream.is_own());
+        stream.set_patience(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(b"ping").unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_eq!(answer, b"ping");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn patience_ends_and_takes_nothing_with_it() {
+        let (listener, path, _temp) = listener();
+        let mut stream = Stream::connect(&path).unwrap();
+        let mut server = listener.accept().unwrap();
+        stream
+            .set_patience(Some(Duration::from_millis(20)))
+            .unwrap();
+        let mut byte = [0];
+        let silence = stream.read(&mut byte).unwrap_err().kind();
+        assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&silence));
+        server.write_all(b"x").unwrap();
+        stream.set_patience(None).unwrap();
+        assert_eq!(stream.read(&mut byte).unwrap(), 1);
+        assert_eq!(&byte, b"x");
+    }
+
+    #[test]
+    fn a_reader_that_does_not_read_ends_the_patience_of_a_writer() {
+        let (listener, path, _temp) = listener();
+        let mut stream = Stream::connect(&path).unwrap();
+        let _server = listener.accept().unwrap();
+        stream
+            .set_patience(Some(Duration::from_millis(20)))
+            .unwrap();
+        let refused = stream.write_all(&vec![0; 1 << 24]).unwrap_err().kind();
+        assert!([ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&refused));
+    }
+
+    #[test]
+    fn where_nobody_listens_nothing_is_found() {
+        let (listener, path, _temp) = listener();
+        drop(listener);
+        assert_eq!(
+            Stream::connect(&path).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+    }
 
     #[test]
     fn a_directory_of_our_own_is_made_and_known_again() {
