@@ -56,7 +56,9 @@ impl<K: Eq + Hash + Clone> Arena<K> {
     /// Takes the region and locks it, best effort.
     pub fn new() -> Self {
         let region = MmapMut::map_anon(SIZE).ok();
-        let locked = region.as_ref().is_some_and(|region| os::lock_memory(region).is_ok());
+        let locked = region
+            .as_ref()
+            .is_some_and(|region| os::lock_memory(region).is_ok());
         if let Some(region) = &region {
             os::keep_out_of_dumps(region);
         }

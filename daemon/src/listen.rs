@@ -1,6 +1,5 @@
 //! The socket: binding it where only we can reach it, accepting, and staying reachable.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,7 +28,10 @@ pub use windows::{Signals, Socket};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     /// A client does not find the socket.
-    #[cfg_attr(windows, expect(dead_code, reason = "a pipe is there as long as its server"))]
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "a pipe is there as long as its server")
+    )]
     Look,
     /// It is to end.
     Leave,

@@ -11,11 +11,11 @@ use hfd_proto::{Error, Kind, TokenName};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::os::since_boot;
 use crate::daemon::Daemon;
 use crate::desktop;
 use crate::engine::{Begun, Renewed, leaving};
 use crate::hub::NotRenewed;
+use crate::os::since_boot;
 
 /// How long the Hub may take while other programs wait for the lock: huggingface_hub does for 30 s.
 const UNDER_LOCK: Duration = Duration::from_secs(15);

@@ -48,21 +48,17 @@ impl Socket {
             return Err(cannot(io::ErrorKind::InvalidInput.into()));
         };
         let directory = private_dir(parent)?;
-        // Through the descriptor that was checked: the path could lead elsewhere by now, and it
-        // could be longer than the 108 bytes of a socket address.
-        let by_descriptor = descriptor_path(&directory).join(name);
-        remove_stale(&by_descriptor).map_err(cannot)?;
-        let name = by_descriptor
+        let checked = checked_path(&directory, parent).join(name);
+        remove_stale(&checked).map_err(cannot)?;
+        let name = checked
             .as_path()
             .to_fs_name::<GenericFilePath>()
             .map_err(cannot)?;
-        let listener = ListenerOptions::new()
+        let options = ListenerOptions::new()
             .name(name)
-            .mode(0o600)
             // Its own removal would go by path, and could take the socket of a later daemon.
-            .reclaim_name(false)
-            .create_tokio()
-            .map_err(cannot)?;
+            .reclaim_name(false);
+        let listener = private(options).create_tokio().map_err(cannot)?;
         let metadata = std::fs::symlink_metadata(path).map_err(cannot)?;
         Ok(Self {
             listener,
@@ -105,8 +101,31 @@ impl std::fmt::Debug for Socket {
     }
 }
 
-fn descriptor_path(directory: &File) -> PathBuf {
+/// The directory through the descriptor that was checked: the path could lead elsewhere by now, and it
+/// could be longer than the 108 bytes of a socket address.
+#[cfg(target_os = "linux")]
+fn checked_path(directory: &File, _path: &Path) -> PathBuf {
+    use std::os::fd::AsRawFd as _;
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
+
+/// No path leads through a descriptor. What was checked is the person's own directory, in which no
+/// other user can change what the path leads to.
+#[cfg(not(target_os = "linux"))]
+fn checked_path(_directory: &File, path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
+#[cfg(target_os = "linux")]
+fn private(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    use interprocess::os::unix::local_socket::ListenerOptionsExt as _;
+    options.mode(0o600)
+}
+
+/// The mode of a socket can only be set after it is bound; its directory lets nobody else in.
+#[cfg(not(target_os = "linux"))]
+fn private(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    options
 }
 
 fn remove_stale(path: &Path) -> io::Result<()> {

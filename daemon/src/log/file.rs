@@ -22,7 +22,43 @@ pub(super) struct Rotated {
 
 impl Rotated {
     /// Opens or makes the file, readable by its owner alone.
-    pub(super) fn open(path: &Path) -> io::Result<(File, u64)> {
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let (file, size) = open(path).map_err(|error| {
+            let path = escape(&path.display().to_string());
+            Error::new(Kind::Other, format!("cannot open the log {path}: {error}"))
+                .hint("move it away, or run `hfdd` in the foreground, which logs to standard error")
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            size,
+        })
+    }
+
+    /// Appends one whole line, in a new file where this one is full.
+    pub(super) fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        if self.size > 0 && self.size + line.len() as u64 > MAX_SIZE {
+            self.rotate()?;
+        }
+        self.file.write_all(line)?;
+        self.size += line.len() as u64;
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let mut older = self.path.clone().into_os_string();
+        older.push(".1");
+        match std::fs::rename(&self.path, older) {
+            // Someone tidied up: the new file is made all the same.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        (self.file, self.size) = open(&self.path)?;
+        Ok(())
+    }
+}
+
+fn open(path: &Path) -> io::Result<(File, u64)> {
     let file = os::own_now(OpenOptions::new().append(true).create(true)).open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || !is_own_file(&file)? {

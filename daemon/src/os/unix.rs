@@ -5,10 +5,20 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use hfd_core::text::Encoding;
 use memmap2::MmapMut;
 use rustix::fs::OFlags;
+use zeroize::Zeroizing;
 
 use super::Exposed;
+
+/// In what encodings `stored_tokens` is read.
+pub(crate) const ENCODING: Encoding = Encoding::Utf8;
+
+/// What Python's text mode makes of text here: the same.
+pub(crate) fn as_text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    content
+}
 
 /// A file of our own, neither through a link to a file of someone's choice, nor waiting at a FIFO.
 pub(crate) fn own_now(options: &mut OpenOptions) -> &mut OpenOptions {
@@ -113,6 +123,5 @@ pub(crate) fn keep_out_of_dumps(_region: &MmapMut) {}
 
 /// Whether an open file is the one that `DEVICE:INODE` names.
 pub(crate) fn is_stream(stream: &str, file: impl std::os::fd::AsFd) -> bool {
-    rustix::fs::fstat(file)
-        .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
+    rustix::fs::fstat(file).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

@@ -12,14 +12,24 @@ use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::AsRawHandle as _;
 use std::path::Path;
 
+use hfd_core::text::{Encoding, text_mode_of_windows};
 use memmap2::MmapMut;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_OPEN_REPARSE_POINT, GetFileInformationByHandle,
 };
 use windows_sys::Win32::System::Memory::VirtualLock;
 use windows_sys::Win32::System::SystemInformation::GetTickCount64;
+use zeroize::Zeroizing;
 
 use super::Exposed;
+
+/// In what encodings `stored_tokens` is read: huggingface_hub wrote it in the code page before 2.1.1.
+pub(crate) const ENCODING: Encoding = Encoding::Utf8OrCp1252;
+
+/// What Python's text mode makes of text here.
+pub(crate) fn as_text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    text_mode_of_windows(&content)
+}
 
 /// A file of our own, and not through a link.
 pub(crate) fn own_now(options: &mut OpenOptions) -> &mut OpenOptions {

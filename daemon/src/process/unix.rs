@@ -49,8 +49,10 @@ fn deny_tracing() -> rustix::io::Result<()> {
     // SAFETY: this request takes no address.
     match unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) } {
         0 => Ok(()),
-        _ => Err(rustix::io::Errno::from_io_error(&io::Error::last_os_error())
-            .unwrap_or(rustix::io::Errno::PERM)),
+        _ => Err(
+            rustix::io::Errno::from_io_error(&io::Error::last_os_error())
+                .unwrap_or(rustix::io::Errno::PERM),
+        ),
     }
 }
 

@@ -60,7 +60,11 @@ pub fn detach() -> io::Result<Side> {
     unsafe { std::env::set_var(STARTED, "1") };
     let null = null_device()?;
     let out = standard(STD_OUTPUT_HANDLE);
-    let out = if out.is_null() { null.as_raw_handle() } else { out };
+    let out = if out.is_null() {
+        null.as_raw_handle()
+    } else {
+        out
+    };
     for handle in [null.as_raw_handle(), out] {
         // SAFETY: both are open: one is ours, the other is this process's standard output.
         if unsafe { SetHandleInformation(handle, HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) } == 0 {
@@ -91,10 +95,11 @@ fn start(null_device: HANDLE, out: HANDLE, flags: u32) -> io::Result<()> {
     info.StartupInfo.hStdOutput = out;
     info.StartupInfo.hStdError = null_device;
     info.lpAttributeList = attributes.list();
-    let flags =
-        flags | DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT;
+    let flags = flags | DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP | EXTENDED_STARTUPINFO_PRESENT;
     // A directory of the caller's could not be removed as long as the daemon is in it.
-    let directory = program.parent().map(|directory| wide(directory.as_os_str()));
+    let directory = program
+        .parent()
+        .map(|directory| wide(directory.as_os_str()));
     let mut made = PROCESS_INFORMATION::default();
     // SAFETY: every pointer is to something that outlives the call: strings that end in NUL, of which
     // the command line may be written to, and the structures above.
@@ -107,7 +112,9 @@ fn start(null_device: HANDLE, out: HANDLE, flags: u32) -> io::Result<()> {
             1,
             flags,
             null(),
-            directory.as_ref().map_or(null(), |directory| directory.as_ptr()),
+            directory
+                .as_ref()
+                .map_or(null(), |directory| directory.as_ptr()),
             &info.StartupInfo,
             &mut made,
         )

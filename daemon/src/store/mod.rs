@@ -31,7 +31,7 @@ pub use file::FileStore;
 pub use handle::{DEADLINE, Store};
 pub use key::{Key, Part};
 pub use memory::{Knobs, Memory};
-#[cfg(any(target_os = "macos", windows))]
+#[cfg(any(test, target_os = "macos", windows))]
 pub use native::Native;
 #[cfg(target_os = "linux")]
 pub use secret_service::SecretService;
@@ -51,7 +51,7 @@ pub enum Backend {
     #[cfg(target_os = "linux")]
     SecretService(SecretService),
     /// The keychain of macOS or Windows.
-    #[cfg(any(target_os = "macos", windows))]
+    #[cfg(any(test, target_os = "macos", windows))]
     Native(Native),
     /// An encrypted file of our own.
     File(FileStore),
@@ -76,7 +76,7 @@ macro_rules! each {
         match $backend {
             #[cfg(target_os = "linux")]
             Backend::SecretService($place) => $call,
-            #[cfg(any(target_os = "macos", windows))]
+            #[cfg(any(test, target_os = "macos", windows))]
             Backend::Native($place) => $call,
             Backend::File($place) => $call,
             Backend::Memory($place) => $call,

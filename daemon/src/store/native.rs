@@ -227,7 +227,7 @@ mod tests {
     use hfd_proto::{Endpoint, TokenName};
 
     use super::*;
-    use crate::store::Part;
+    use crate::store::{Backend, Part, Store};
 
     fn key(name: &str) -> Key {
         Key {
@@ -247,7 +247,8 @@ mod tests {
         let secret = Secret::parse("hf_x").unwrap();
         let (release, held) = channel::<()>();
         let hold = native.at(move |_| {
-            drop(held.recv());
+            // Until it is released.
+            let _ = held.recv();
             Ok(())
         });
         // The thread is busy, and nobody waits for it any more.
@@ -257,8 +258,18 @@ mod tests {
         assert!(futures_util::FutureExt::now_or_never(put).is_none());
         drop(release);
         assert_eq!(native.get(&late).await, Ok(None));
-        native.put(&key("a"), &secret).await.unwrap();
-        assert_eq!(native.keys().await, Ok(vec![key("a")]));
+    }
+
+    #[tokio::test]
+    async fn a_worker_serves_it_like_any_other_store() {
+        let store = Store::spawn(Backend::Native(native()));
+        let long = Secret::parse(&"x".repeat(40_000)).unwrap();
+        store.probe().await.unwrap();
+        store.put(&key("a"), &long).await.unwrap();
+        assert_eq!(store.get(&key("a")).await, Ok(Some(long)));
+        assert_eq!(store.keys().await, Ok(vec![key("a")]));
+        assert_eq!(store.delete(&key("a")).await, Ok(true));
+        assert_eq!(store.delete(&key("a")).await, Ok(false));
     }
 
     #[tokio::test]
