@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_worker_serves_it_like_any_other_store() {
         let store = Store::spawn(Backend::Native(native()));
-        let long = Secret::parse(&"x".repeat(40_000)).unwrap();
+        let long = Secret::parse(&"x".repeat(hfd_proto::MAX_SECRET)).unwrap();
         store.probe().await.unwrap();
         store.put(&key("a"), &long).await.unwrap();
         assert_eq!(store.get(&key("a")).await, Ok(Some(long)));
