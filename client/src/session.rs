@@ -4,10 +4,10 @@
 //! An older daemon is asked to leave first; a newer one is used as it is.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{
     Connection, Error, Kind, Place, Request, Retire, VERSION, private_dir, wait_unlocked,
 };
@@ -155,7 +155,7 @@ fn take_turn(place: &Place) -> Result<File, Error> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
+        .own()
         .open(&path)
         .map_err(cannot)?;
     let deadline = Instant::now() + TURN;
