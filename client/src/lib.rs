@@ -4,6 +4,7 @@
 //! It touches no keychain and no network. It reads what the daemon cannot know, the caller's
 //! environment and terminal, starts the daemon where none answers (`session`), and prints.
 
+mod autostart;
 mod browser;
 mod cli;
 mod command;
@@ -18,11 +19,9 @@ mod session;
 mod spawn;
 mod stdin;
 mod stop;
-mod systemd;
 mod table;
 mod terminal;
 mod time;
-mod unit;
 mod version;
 
 use std::ffi::OsString;

@@ -22,27 +22,35 @@ const READY: Duration = Duration::from_secs(10);
 /// The longest ready line: a socket's path and an error are far shorter.
 const READY_LINE: u64 = 16 * 1024;
 
+/// The arguments of a daemon that no service manager runs.
+pub(crate) const ON_DEMAND: &[&str] = &["--detach"];
+
 /// How `hfdd` is started.
 #[derive(Debug)]
 pub(crate) struct Spawner {
     program: PathBuf,
+    arguments: &'static [&'static str],
     environment: Vec<(OsString, OsString)>,
 }
 
 impl Spawner {
     /// The `hfdd` beside this program, which has its version; else the one in `PATH`.
-    pub(crate) fn beside_this_program(env: &Environment) -> Self {
+    pub(crate) fn beside_this_program(
+        env: &Environment,
+        arguments: &'static [&'static str],
+    ) -> Self {
         Self {
             program: neighbour().unwrap_or_else(|| PathBuf::from("hfdd")),
+            arguments,
             environment: passed_on(env).collect(),
         }
     }
 
-    /// Starts it and waits for its ready line. With `--detach`, `hfdd` leaves a daemon of its own
+    /// Starts it and waits for its ready line. With [`ON_DEMAND`], `hfdd` leaves a daemon of its own
     /// session behind and ends at once, so this process gets no lasting child.
     pub(crate) fn spawn(&self, place: &Place) -> Result<Ready, Error> {
         let mut child = os::without_window(&mut Command::new(&self.program))
-            .arg("--detach")
+            .args(self.arguments)
             .current_dir(os::ROOT)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))

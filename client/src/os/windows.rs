@@ -24,6 +24,7 @@ use windows_sys::Win32::System::Threading::{
 };
 
 mod child;
+pub(crate) mod registry;
 
 pub(crate) use child::{Interrupts, Together, run_in_place};
 
