@@ -2,7 +2,7 @@
 //! to go, and how long there is time.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{Context, session};
+use crate::{Context, os, session};
 
 /// How long the daemon is waited for at a time, in seconds: where a clock is shown, or Ctrl-C has to
 /// be noticed, and elsewhere.
@@ -164,7 +164,7 @@ fn lost(error: Error) -> Error {
 /// Whether there is a screen on this machine that the person sees.
 fn is_desktop(env: &Environment) -> bool {
     let set = |name| env.text(name).is_some_and(|value| !value.is_empty());
-    let screen = set("DISPLAY") || set("WAYLAND_DISPLAY") || cfg!(not(target_os = "linux"));
+    let screen = os::SCREEN.is_empty() || os::SCREEN.into_iter().any(set);
     screen && !set("SSH_CONNECTION") && !set("SSH_TTY")
 }
 
@@ -175,12 +175,8 @@ fn is_safe(url: &str) -> bool {
 }
 
 fn open_browser(url: &str) {
-    let program = match () {
-        () if cfg!(target_os = "macos") => "open",
-        () => "xdg-open",
-    };
     // Where there is no browser the person opens the URL, which is shown.
-    let _ = Command::new(program)
+    let _ = os::opener()
         .arg(url)
         .env_remove("HF_TOKEN")
         .env_remove("HUGGING_FACE_HUB_TOKEN")
@@ -220,6 +216,6 @@ mod tests {
             ("DISPLAY", "localhost:10"),
             ("SSH_CONNECTION", "a b c d")
         ]));
-        assert_eq!(desktop(&[]), cfg!(not(target_os = "linux")));
+        assert_eq!(desktop(&[]), os::SCREEN.is_empty());
     }
 }

@@ -3,10 +3,9 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, Network};
-use rustix::fs::OFlags;
 
 use crate::environment::Environment;
 
@@ -44,10 +43,9 @@ fn bundle(env: &Environment) -> Result<Option<String>, Error> {
         Error::new(Kind::Usage, format!("{variable}: {why}"))
             .hint(format!("let {variable} name a file of certificates in PEM"))
     };
-    // Without O_NONBLOCK, a pipe would keep us waiting for somebody who writes to it.
     let file = File::options()
         .read(true)
-        .custom_flags((OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32)
+        .without_waiting()
         .open(path)
         .map_err(|error| refused(error.to_string()))?;
     let metadata = file

@@ -4,20 +4,22 @@
 //! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
 //! process id belongs to somebody else by now, or to another container.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, Place, Secret, private_dir};
+
+use crate::os;
 
 /// A directory of its own with a token in it, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct LiveFile {
     directory: PathBuf,
     /// Locked for as long as the directory is used.
-    _claim: File,
+    claim: Option<File>,
     held: Option<Secret>,
 }
 
@@ -39,8 +41,9 @@ impl LiveFile {
             private_dir(parent)?;
         }
         // Held while one is made or removed: a new directory is not locked at once.
-        let turn = private_dir(live)?;
-        let made = turn.lock().and_then(|()| {
+        private_dir(live)?;
+        let made = os::claim_of(live).and_then(|turn| {
+            turn.lock()?;
             remove_leftovers(live)?;
             Self::make(live)
         });
@@ -54,12 +57,12 @@ impl LiveFile {
         // Only so that no two meet: nobody else can enter what lies above.
         let random = RandomState::new().build_hasher().finish();
         let directory = live.join(format!("{}-{random:016x}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&directory)?;
-        let claim = File::open(&directory)?;
+        os::make_private_dir(&directory)?;
+        let claim = os::claim_of(&directory)?;
         claim.lock()?;
         Ok(Self {
             directory,
-            _claim: claim,
+            claim: Some(claim),
             held: None,
         })
     }
@@ -76,7 +79,7 @@ impl LiveFile {
         }
         match value {
             Some(value) => self.replace(value)?,
-            None => match fs::remove_file(self.path()) {
+            None => match os::remove(&self.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             },
@@ -91,16 +94,18 @@ impl LiveFile {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .own()
             .open(&new)
             .and_then(|mut file| file.write_all(value.expose().as_bytes()));
         // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
-        written.and_then(|()| fs::rename(&new, self.path()))
+        written.and_then(|()| os::replace(&new, &self.path()))
     }
 }
 
 impl Drop for LiveFile {
     fn drop(&mut self) {
+        // Windows removes nothing that is open.
+        drop(self.claim.take());
         // What cannot be removed now is a leftover, and removed by the next.
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -113,13 +118,15 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
         if !entry.file_type()?.is_dir() {
             continue;
         }
-        let claim = match File::open(entry.path()) {
+        let claim = match os::claim_of(&entry.path()) {
             Ok(claim) => claim,
             // It has just ended by itself.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if claim.try_lock().is_ok() {
+        let is_held = claim.try_lock().is_err();
+        drop(claim);
+        if !is_held {
             match fs::remove_dir_all(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
