@@ -171,7 +171,7 @@ fn serve(mode: Mode) -> Result<(), Error> {
         return Ok(());
     };
     let destination = match mode {
-        Mode::Detached => Destination::File(place.log()),
+        Mode::Detached => Destination::File(log_file(&place)?),
         Mode::Foreground | Mode::Service(_) => Destination::of_stderr(env),
     };
     log::start(destination, level(&config)?)?;
@@ -186,6 +186,17 @@ fn serve(mode: Mode) -> Result<(), Error> {
     // A thread that a file system holds is not waited for.
     runtime.shutdown_background();
     outcome
+}
+
+/// The log's own, in a directory that is there.
+fn log_file(place: &Place) -> Result<PathBuf, Error> {
+    let log = place.log();
+    match log.parent() {
+        // Checked already.
+        Some(parent) if parent != place.state_dir() => private_dir(parent).map(drop)?,
+        _ => {}
+    }
+    Ok(log)
 }
 
 /// `HFD_LOG`, else the configured level.
