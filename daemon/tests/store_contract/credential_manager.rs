@@ -19,7 +19,10 @@ impl Manager {
         let store = Store::spawn(Backend::Native(Native::new()));
         let wine = std::env::var_os("WINEPREFIX").is_some();
         for key in store.keys().await.unwrap() {
-            assert!(wine, "Credential Manager holds tokens of hfd: log out first");
+            assert!(
+                wine,
+                "Credential Manager holds tokens of hfd: log out first"
+            );
             store.delete(&key).await.unwrap();
         }
         Self { _turn: turn }
