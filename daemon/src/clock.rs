@@ -7,6 +7,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::os::since_boot;
+
 /// Differences up to this many seconds are how clocks are corrected, and how long a laptop takes to
 /// fall asleep.
 const TOLERANCE: i64 = 30;
@@ -28,7 +30,7 @@ impl Default for Clock {
     fn default() -> Self {
         Self(Mutex::new(State {
             wall: wall(),
-            boot: boot(),
+            boot: since_boot(),
             jumped: false,
         }))
     }
@@ -37,20 +39,20 @@ impl Default for Clock {
 impl Clock {
     /// Unix seconds.
     pub fn now(&self) -> i64 {
-        self.with(|state| state.look(wall(), boot()))
+        self.with(|state| state.look(wall(), since_boot()))
     }
 
     /// Whether somebody has set the wall clock, and nobody has said which time is right.
     pub fn jumped(&self) -> bool {
         self.with(|state| {
-            state.look(wall(), boot());
+            state.look(wall(), since_boot());
             state.jumped
         })
     }
 
     /// The Hub said what time it is. It is believed where the wall clock cannot be.
     pub fn told(&self, date: i64) {
-        self.with(|state| state.told(date, wall(), boot()));
+        self.with(|state| state.told(date, wall(), since_boot()));
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
@@ -92,11 +94,6 @@ fn wall() -> i64 {
         Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
         Err(_) => 0,
     }
-}
-
-/// Seconds since the machine started, those asleep included.
-pub(crate) fn boot() -> i64 {
-    rustix::time::clock_gettime(rustix::time::ClockId::Boottime).tv_sec
 }
 
 #[cfg(test)]

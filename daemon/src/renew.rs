@@ -11,11 +11,11 @@ use hfd_proto::{Error, Kind, TokenName};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::clock::boot;
 use crate::daemon::Daemon;
 use crate::desktop;
 use crate::engine::{Begun, Renewed, leaving};
 use crate::hub::NotRenewed;
+use crate::os::since_boot;
 
 /// How long the Hub may take while other programs wait for the lock: huggingface_hub does for 30 s.
 const UNDER_LOCK: Duration = Duration::from_secs(15);
@@ -137,7 +137,7 @@ async fn fly(daemon: Arc<Daemon>, name: TokenName, tell: watch::Sender<Option<Re
                 let margin = before.and_then(|record| margin(&record, daemon.clock.now()));
                 let pause = pause(failures, margin.unwrap_or(0), daemon.jitter);
                 let pause = Duration::from_millis(u64::try_from(pause).unwrap_or(0));
-                let until = boot() + seconds(pause.max(after.unwrap_or_default()));
+                let until = since_boot() + seconds(pause.max(after.unwrap_or_default()));
                 let error = error.clone();
                 state.pauses.insert(
                     name.clone(),
@@ -285,9 +285,9 @@ pub(crate) async fn follow(daemon: Arc<Daemon>) {
         let renewable = snapshot.index.tokens.values().find(|r| r.refresh.is_some());
         if let Some(record) = renewable
             && daemon.clock.jumped()
-            && boot() >= asked_time.saturating_add(ASK_TIME)
+            && since_boot() >= asked_time.saturating_add(ASK_TIME)
         {
-            asked_time = boot();
+            asked_time = since_boot();
             if let Some(date) = daemon.hub.date(&record.endpoint).await {
                 daemon.clock.told(date);
                 continue;
@@ -310,7 +310,7 @@ fn wait(daemon: &Daemon, name: &TokenName, record: &Record, now: i64) -> Option<
     }
     let paused = state.pauses.get(name);
     let paused = paused.filter(|pause| pause.refresh == record.refresh);
-    let paused = paused.map_or(0, |pause| pause.until - boot());
+    let paused = paused.map_or(0, |pause| pause.until - since_boot());
     // What was cut off is asked again at once: an access token may be all that is left of it.
     let cut_off = record.renewal.begun.is_some();
     let left = if cut_off { 0 } else { due - now };

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
+use hfd_proto::os::Stream;
 use hfd_proto::{
     Connection, Error, Kind, LockFile, Place, Ready, Reply, Retire, StoreId, VERSION, private_dir,
 };
@@ -120,7 +121,7 @@ fn manager() -> Result<Manager, Error> {
             Kind::Usage,
             format!("--service is for a service manager: {error}"),
         )
-        .hint("`hfd service install` has systemd run it")
+        .hint("`hfd service install` has it run the daemon")
     })
 }
 
@@ -214,13 +215,13 @@ fn take_lock(place: &Place, mode: &Mode) -> Result<Option<Lock>, Error> {
         if let Some(other) = place.lock_file() {
             if takes_over {
                 asked = asked || retire(&other);
-            } else if std::os::unix::net::UnixStream::connect(&other.socket).is_ok() {
+            } else if Stream::connect(&other.socket).is_ok() {
                 let LockFile { pid, socket, .. } = other;
                 say(&Reply::Ok(Ready { pid, socket }));
                 return Ok(None);
             }
             if !asked && !woken {
-                woken = wake(other.pid);
+                woken = process::wake(other.pid);
             }
         }
         if Instant::now() >= deadline {
@@ -240,21 +241,6 @@ fn retire(other: &LockFile) -> bool {
     let connection = Connection::open(&other.socket).ok().flatten();
     connection.is_some_and(|mut connection| {
         connection.check_protocol().is_ok() && connection.request(Retire {}).is_ok()
-    })
-}
-
-/// Has a daemon whose socket is gone look for it, and bind it anew. The number in the lock file may
-/// be of another container: only an hfdd is signalled.
-fn wake(pid: u32) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim() != "hfdd" {
-        return false;
-    }
-    let holder = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    holder.is_some_and(|holder| {
-        rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok()
     })
 }
 
@@ -378,5 +364,8 @@ fn tell(manager: &Manager, what: &str) {
 
 /// What `status` names as the one that runs this daemon.
 fn service(mode: &Mode) -> Option<String> {
-    matches!(mode, Mode::Service(_)).then(|| "systemd".to_owned())
+    match mode {
+        Mode::Service(manager) => Some(manager.name().to_owned()),
+        Mode::Foreground | Mode::Detached => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! The files of a mirror. Everything here runs on a thread of the mirror's own, because a file
 //! system may hang; whoever waits for it does so with a deadline.
 
+mod file;
 mod lease;
 mod leftover;
 mod lock;
@@ -20,9 +21,10 @@ use hfd_proto::Home;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
+pub use file::Stamp;
 pub use leftover::{Displaced, leftovers};
 pub use lock::Lock as Guard;
-pub use observe::{NotOurs, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
+pub use observe::{NotOurs, Seen, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, hold, write};
