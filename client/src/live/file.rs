@@ -138,28 +138,20 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn secret(text: &str) -> Secret {
         Secret::parse(text).unwrap()
     }
 
-    fn mode(path: &Path) -> u32 {
-        path.metadata().unwrap().permissions().mode() & 0o777
-    }
-
     #[test]
-    fn it_is_private_and_follows_the_value() {
+    fn it_follows_the_value() {
         let temp = tempfile::tempdir().unwrap();
         let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
         let path = file.path();
         assert!(!path.exists());
         file.hold(Some(&secret("hf_first"))).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "hf_first");
-        assert_eq!(mode(&path), 0o600);
-        assert_eq!(mode(path.parent().unwrap()), 0o700);
         let open = File::open(&path).unwrap();
         file.hold(Some(&secret("hf_second"))).unwrap();
         assert_eq!(io::read_to_string(open).unwrap(), "hf_first", "not torn");
@@ -187,7 +179,23 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn it_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file.path()), 0o600);
+        assert_eq!(mode(file.path().parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_directory_that_others_can_enter_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let temp = tempfile::tempdir().unwrap();
         let (run, state) = (temp.path().join("run"), temp.path().join("state"));
         fs::create_dir_all(run.join("hfd")).unwrap();
