@@ -154,25 +154,33 @@ impl Environment {
 mod tests {
     use super::*;
 
+    /// The variable and the directory of somebody's home.
+    const HOME: (&str, &str) = (
+        hfd_proto::os::HOME,
+        if cfg!(windows) { r"C:\h" } else { "/h" },
+    );
+
     #[test]
     fn the_home_is_that_of_the_tools() {
-        let token_path = |variables: &[(&str, &str)]| {
-            let home = Environment::of(variables).home();
-            home.map(|home| home.token_path.display().to_string())
+        let token_path = |variable: (&str, &str)| {
+            let home = Environment::of(&[HOME, variable]).home();
+            home.map(|home| home.token_path)
         };
-        for (variables, expected) in [
-            (&[("HOME", "/h")][..], "/h/.cache/huggingface/token"),
-            (&[("HOME", "/h"), ("HF_HOME", "~/hf")], "/h/hf/token"),
-            (&[("HOME", "/h"), ("HF_TOKEN_PATH", "$HOME/t")], "/h/t"),
+        let of_the_home = format!("${}/t", HOME.0);
+        for (variable, expected) in [
+            (("LANG", "C"), ".cache/huggingface/token"),
+            (("HF_HOME", "~/hf"), "hf/token"),
+            (("HF_TOKEN_PATH", of_the_home.as_str()), "t"),
         ] {
-            assert_eq!(token_path(variables).unwrap(), expected);
+            let expected = std::path::Path::new(HOME.1).join(expected);
+            assert_eq!(token_path(variable).unwrap(), expected);
         }
     }
 
     #[test]
     fn a_home_that_moves_with_the_directory_is_refused_by_name() {
         for (variable, value) in [("HF_HOME", ""), ("HF_HOME", ".hf"), ("HF_TOKEN_PATH", "")] {
-            let env = Environment::of(&[("HOME", "/h"), (variable, value)]);
+            let env = Environment::of(&[HOME, (variable, value)]);
             let error = env.home().unwrap_err();
             assert_eq!(error.kind, Kind::Refused);
             assert!(error.message.starts_with(variable), "{error}");

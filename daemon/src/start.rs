@@ -37,10 +37,11 @@ use crate::values::Values;
 const USAGE: &str = "\
 hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
 
-Usage: hfdd [--detach | --service]
+Usage: hfdd [--detach] [--service]
 
   --detach   run in the background, and log to hfdd.log in the state directory
-  --service  run for systemd (Type=notify), in the place of a daemon that was started on demand
+  --service  run for systemd (Type=notify), launchd or a logon of Windows, in the place of a daemon
+             that was started on demand
   --version  print the version
 
 It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {\"err\":…}.
@@ -66,11 +67,10 @@ const LAST_REPLIES: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let outcome = match arguments() {
         Ok(Order::Print(text)) => return print(text.as_bytes()),
-        Ok(Order::Serve) => serve(Mode::Foreground),
-        Ok(Order::ServeFor(manager)) => serve(Mode::Service(manager)),
-        Ok(Order::Detach) => match process::detach() {
+        Ok(Order::Serve(mode)) => serve(mode),
+        Ok(Order::Detach(mode)) => match process::detach() {
             Ok(Side::Parent) => return ExitCode::SUCCESS,
-            Ok(Side::Daemon) => serve(Mode::Detached),
+            Ok(Side::Daemon) => serve(mode),
             Err(error) => {
                 let message = format!("hfdd cannot leave its terminal: {error}");
                 Err(Error::new(Kind::DaemonUnreachable, message))
@@ -85,9 +85,8 @@ pub fn main() -> ExitCode {
 }
 
 enum Order {
-    Serve,
-    ServeFor(Manager),
-    Detach,
+    Serve(Mode),
+    Detach(Mode),
     Print(String),
 }
 
@@ -102,17 +101,23 @@ enum Mode {
 }
 
 fn arguments() -> Result<Order, Error> {
-    let mut order = Order::Serve;
+    let (mut detach, mut service) = (false, None);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--detach" => order = Order::Detach,
-            "--service" => order = Order::ServeFor(manager()?),
+            "--detach" => detach = true,
+            "--service" => service = Some(manager()?),
             "--version" | "-V" => return Ok(Order::Print(format!("hfdd {VERSION}\n"))),
             "--help" | "-h" => return Ok(Order::Print(USAGE.to_owned())),
             _ => return Err(usage("unknown argument")),
         }
     }
-    Ok(order)
+    // Both: Windows starts a program at logon, and it has to leave the console by itself.
+    Ok(match (detach, service) {
+        (false, None) => Order::Serve(Mode::Foreground),
+        (true, None) => Order::Detach(Mode::Detached),
+        (false, Some(manager)) => Order::Serve(Mode::Service(manager)),
+        (true, Some(manager)) => Order::Detach(Mode::Service(manager)),
+    })
 }
 
 fn manager() -> Result<Manager, Error> {
@@ -170,9 +175,14 @@ fn serve(mode: Mode) -> Result<(), Error> {
     let Some(lock) = take_lock(&place, &mode)? else {
         return Ok(());
     };
-    let destination = match mode {
-        Mode::Detached => Destination::File(log_file(&place)?),
-        Mode::Foreground | Mode::Service(_) => Destination::of_stderr(env),
+    let destination = match &mode {
+        Mode::Foreground => Destination::of_stderr(env),
+        Mode::Service(manager) if manager.keeps_stderr() => Destination::of_stderr(env),
+        Mode::Detached | Mode::Service(_) => {
+            let path = place.log();
+            path.parent().map(private_dir).transpose()?;
+            Destination::File(path)
+        }
     };
     log::start(destination, level(&config)?)?;
     for (what, error) in not_hardened {
@@ -186,17 +196,6 @@ fn serve(mode: Mode) -> Result<(), Error> {
     // A thread that a file system holds is not waited for.
     runtime.shutdown_background();
     outcome
-}
-
-/// The log's own, in a directory that is there.
-fn log_file(place: &Place) -> Result<PathBuf, Error> {
-    let log = place.log();
-    match log.parent() {
-        // Checked already.
-        Some(parent) if parent != place.state_dir() => private_dir(parent).map(drop)?,
-        _ => {}
-    }
-    Ok(log)
 }
 
 /// `HFD_LOG`, else the configured level.

@@ -47,7 +47,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         name: arguments.name.clone(),
         min_ttl: None,
     };
-    let mut command = Command::new(&arguments.command[0]);
+    let mut command = Command::new(os::program(&arguments.command[0]));
     command
         .args(&arguments.command[1..])
         .env_remove("HF_TOKEN")

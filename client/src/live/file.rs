@@ -138,31 +138,22 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn secret(text: &str) -> Secret {
         Secret::parse(text).unwrap()
     }
 
-    fn mode(path: &Path) -> u32 {
-        path.metadata().unwrap().permissions().mode() & 0o777
-    }
-
     #[test]
-    fn it_is_private_and_follows_the_value() {
+    fn it_follows_the_value() {
         let temp = tempfile::tempdir().unwrap();
         let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
         let path = file.path();
         assert!(!path.exists());
         file.hold(Some(&secret("hf_first"))).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "hf_first");
-        assert_eq!(mode(&path), 0o600);
-        assert_eq!(mode(path.parent().unwrap()), 0o700);
-        let open = File::open(&path).unwrap();
         file.hold(Some(&secret("hf_second"))).unwrap();
-        assert_eq!(io::read_to_string(open).unwrap(), "hf_first", "not torn");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hf_second");
         file.hold(None).unwrap();
         file.hold(None).unwrap();
         assert!(!path.exists());
@@ -186,8 +177,36 @@ mod tests {
         assert!(living.directory.exists() && other.directory.exists());
     }
 
+    /// On Windows a file that is open is replaced when it is closed.
     #[test]
+    #[cfg(unix)]
+    fn a_reader_sees_the_value_before_or_the_new_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let open = File::open(file.path()).unwrap();
+        file.hold(Some(&secret("hf_second"))).unwrap();
+        assert_eq!(io::read_to_string(open).unwrap(), "hf_first");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn it_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file.path()), 0o600);
+        assert_eq!(mode(file.path().parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_directory_that_others_can_enter_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let temp = tempfile::tempdir().unwrap();
         let (run, state) = (temp.path().join("run"), temp.path().join("state"));
         fs::create_dir_all(run.join("hfd")).unwrap();

@@ -1,5 +1,6 @@
 //! Unix: signals, and a program that takes the place of this one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -51,6 +52,11 @@ fn signal(pid: u32, signal: Signal) -> io::Result<()> {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The program that a name means: exec(3) looks for it itself.
+pub(crate) fn program(name: &OsStr) -> OsString {
+    name.to_owned()
 }
 
 /// Has the program take the place of this one. Only a failure returns; elsewhere it is the program's

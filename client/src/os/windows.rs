@@ -26,7 +26,7 @@ use windows_sys::Win32::System::Threading::{
 mod child;
 pub(crate) mod registry;
 
-pub(crate) use child::{Interrupts, Together, run_in_place};
+pub(crate) use child::{Interrupts, Together, program, run_in_place};
 
 /// What of the caller's environment the daemon may see: who and where the person is, what programs need
 /// to be loaded, and its own settings.

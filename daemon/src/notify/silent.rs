@@ -21,6 +21,11 @@ impl Manager {
         }
     }
 
+    /// Whether what is written to stderr is kept.
+    pub fn keeps_stderr(&self) -> bool {
+        false
+    }
+
     /// Nobody listens.
     pub fn tell(&self, _what: &str) -> io::Result<()> {
         Ok(())

@@ -27,6 +27,11 @@ impl Manager {
         "systemd"
     }
 
+    /// Whether what is written to stderr is kept: in the journal.
+    pub fn keeps_stderr(&self) -> bool {
+        true
+    }
+
     /// Tells it one thing.
     pub fn tell(&self, what: &str) -> io::Result<()> {
         let sent = UnixDatagram::unbound()?.send_to_addr(what.as_bytes(), &self.address)?;

@@ -84,7 +84,9 @@ pub fn detach() -> io::Result<Side> {
 fn start(null_device: HANDLE, out: HANDLE, flags: u32) -> io::Result<()> {
     let program = std::env::current_exe()?;
     let application = wide(program.as_os_str());
-    let mut line = wide(OsStr::new("hfdd --detach"));
+    // Its arguments once more, none of which would need quotes.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut line = wide(format!("hfdd {}", arguments.join(" ")).as_ref());
     let mut handles = [null_device, out];
     let count = if null_device == out { 1 } else { 2 };
     let attributes = Attributes::of_handles(&mut handles[..count])?;

@@ -1,8 +1,10 @@
 //! A program in place of hfd. Windows replaces no process by another: hfd waits for it and ends with its
 //! status.
 
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::ptr::null;
 
@@ -12,6 +14,32 @@ use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_SILENT_BREAKAWAY_OK, JOBOBJECT_EXTENDED_LIMIT_INFORMATION,
     JobObjectExtendedLimitInformation, SetInformationJobObject,
 };
+
+/// The program that a name means, as the shells of Windows look for it: in `PATH`, with each extension of
+/// `PATHEXT`. Windows itself looks for `.exe` alone, and much comes as `.cmd`.
+pub(crate) fn program(name: &OsStr) -> OsString {
+    let path = Path::new(name);
+    if path.components().count() != 1 || path.extension().is_some() {
+        return name.to_owned();
+    }
+    let of = |variable: &str| std::env::var_os(variable).unwrap_or_default();
+    let extensions = of("PATHEXT").to_string_lossy().into_owned();
+    let paths = of("PATH");
+    let mut candidates = std::env::split_paths(&paths).flat_map(|directory| {
+        let with = |extension: &str| {
+            let mut candidate = directory.join(name).into_os_string();
+            candidate.push(extension);
+            candidate
+        };
+        extensions
+            .split(';')
+            .filter(|it| !it.is_empty())
+            .map(with)
+            .collect::<Vec<_>>()
+    });
+    let found = candidates.find(|candidate| Path::new(candidate).is_file());
+    found.unwrap_or_else(|| name.to_owned())
+}
 
 /// Runs the program to its end, and gives its exit status.
 pub(crate) fn run_in_place(command: &mut Command) -> io::Result<i32> {
