@@ -302,5 +302,6 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
