@@ -1,10 +1,15 @@
 //! File leases: how the system says that nobody has a file open. Each system has a module with the
 //! same names.
 
-#[cfg(unix)]
-mod unix;
-#[cfg(unix)]
-pub(super) use unix::{Lease, take};
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(super) use linux::{Lease, take};
+
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(super) use macos::{Lease, take};
 
 #[cfg(windows)]
 mod windows;
@@ -24,6 +29,7 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// Somebody has the file open.
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "there nobody knows"))]
     Open,
     /// This file system, or this system, has no leases.
     Unsupported,

@@ -1,4 +1,4 @@
-//! Unix: fcntl(2), "Leases". A read lease is granted when no descriptor is open for writing, a write lease
+//! Linux: fcntl(2), "Leases". A read lease is granted when no descriptor is open for writing, a write lease
 //! when no other descriptor is open at all. Whoever opens the file while the lease stands waits until
 //! it is given back, and only then truncates. Leases are local, and for the owner of the file.
 
@@ -39,7 +39,6 @@ pub(in crate::mirror) fn take(
     }
 }
 
-#[cfg(target_os = "linux")]
 fn take_now(file: &File, kind: Kind) -> Result<Lease<'_>, Refused> {
     let descriptor = file.as_raw_fd();
     let wanted = match kind {
@@ -61,14 +60,8 @@ fn take_now(file: &File, kind: Kind) -> Result<Lease<'_>, Refused> {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn take_now(_: &File, _: Kind) -> Result<Lease<'_>, Refused> {
-    Err(Refused::Unsupported)
-}
-
 impl Lease<'_> {
     /// Whether it still stands: not while somebody waits for the file.
-    #[cfg(target_os = "linux")]
     pub(in crate::mirror) fn stands(&self) -> bool {
         let wanted = match self.kind {
             Kind::Read => libc::F_RDLCK,
@@ -76,27 +69,18 @@ impl Lease<'_> {
         };
         fcntl(self.descriptor, libc::F_GETLEASE, 0).is_ok_and(|lease| lease == wanted)
     }
-
-    /// There are none here.
-    #[cfg(not(target_os = "linux"))]
-    pub(in crate::mirror) fn stands(&self) -> bool {
-        false
-    }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
         // Closing the file would give it back as well.
         drop(fcntl(self.descriptor, libc::F_SETLEASE, libc::F_UNLCK));
     }
 }
 
 /// From linux/fcntl.h; the libc crate lacks it.
-#[cfg(target_os = "linux")]
 const F_SETSIG: libc::c_int = 10;
 
-#[cfg(target_os = "linux")]
 fn fcntl(descriptor: RawFd, command: libc::c_int, argument: libc::c_int) -> io::Result<i32> {
     // SAFETY: these commands take a number and touch no memory, and the descriptor is open: `take`
     // borrows the file, and a lease keeps that borrow.
