@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     ReaderGone,
     /// The program that was run has ended with this status; it has said itself what there was to
     /// say.
-    Ended(u8),
+    Ended(i32),
 }
 
 impl From<Error> for Failure {
@@ -35,7 +35,7 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     let (error, status) = match failure {
         Failure::Error { error, status } => (error, status),
         Failure::ReaderGone => return ExitCode::SUCCESS,
-        Failure::Ended(status) => return ExitCode::from(*status),
+        Failure::Ended(status) => return ended(*status),
     };
     let text = if json {
         document(error)
@@ -46,6 +46,11 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     // Nothing is left to do when stderr cannot be written either.
     let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::from(*status)
+}
+
+/// The status of a program as our own; those of Windows have 32 bits.
+fn ended(status: i32) -> ExitCode {
+    u8::try_from(status).map_or_else(|_| std::process::exit(status), ExitCode::from)
 }
 
 /// Answers a command line that clap refused, or that asked it for help or the version.

@@ -4,20 +4,22 @@
 //! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
 //! process id belongs to somebody else by now, or to another container.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, Place, Secret, private_dir};
+
+use crate::os;
 
 /// A directory of its own with a token in it, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct LiveFile {
     directory: PathBuf,
     /// Locked for as long as the directory is used.
-    _claim: File,
+    claim: Option<File>,
     held: Option<Secret>,
 }
 
@@ -39,8 +41,9 @@ impl LiveFile {
             private_dir(parent)?;
         }
         // Held while one is made or removed: a new directory is not locked at once.
-        let turn = private_dir(live)?;
-        let made = turn.lock().and_then(|()| {
+        private_dir(live)?;
+        let made = os::claim_of(live).and_then(|turn| {
+            turn.lock()?;
             remove_leftovers(live)?;
             Self::make(live)
         });
@@ -54,12 +57,12 @@ impl LiveFile {
         // Only so that no two meet: nobody else can enter what lies above.
         let random = RandomState::new().build_hasher().finish();
         let directory = live.join(format!("{}-{random:016x}", std::process::id()));
-        DirBuilder::new().mode(0o700).create(&directory)?;
-        let claim = File::open(&directory)?;
+        os::make_private_dir(&directory)?;
+        let claim = os::claim_of(&directory)?;
         claim.lock()?;
         Ok(Self {
             directory,
-            _claim: claim,
+            claim: Some(claim),
             held: None,
         })
     }
@@ -76,7 +79,7 @@ impl LiveFile {
         }
         match value {
             Some(value) => self.replace(value)?,
-            None => match fs::remove_file(self.path()) {
+            None => match os::remove(&self.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             },
@@ -91,16 +94,18 @@ impl LiveFile {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .own()
             .open(&new)
             .and_then(|mut file| file.write_all(value.expose().as_bytes()));
         // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
-        written.and_then(|()| fs::rename(&new, self.path()))
+        written.and_then(|()| os::replace(&new, &self.path()))
     }
 }
 
 impl Drop for LiveFile {
     fn drop(&mut self) {
+        // Windows removes nothing that is open.
+        drop(self.claim.take());
         // What cannot be removed now is a leftover, and removed by the next.
         let _ = fs::remove_dir_all(&self.directory);
     }
@@ -113,13 +118,15 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
         if !entry.file_type()?.is_dir() {
             continue;
         }
-        let claim = match File::open(entry.path()) {
+        let claim = match os::claim_of(&entry.path()) {
             Ok(claim) => claim,
             // It has just ended by itself.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if claim.try_lock().is_ok() {
+        let is_held = claim.try_lock().is_err();
+        drop(claim);
+        if !is_held {
             match fs::remove_dir_all(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -131,31 +138,22 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn secret(text: &str) -> Secret {
         Secret::parse(text).unwrap()
     }
 
-    fn mode(path: &Path) -> u32 {
-        path.metadata().unwrap().permissions().mode() & 0o777
-    }
-
     #[test]
-    fn it_is_private_and_follows_the_value() {
+    fn it_follows_the_value() {
         let temp = tempfile::tempdir().unwrap();
         let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
         let path = file.path();
         assert!(!path.exists());
         file.hold(Some(&secret("hf_first"))).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "hf_first");
-        assert_eq!(mode(&path), 0o600);
-        assert_eq!(mode(path.parent().unwrap()), 0o700);
-        let open = File::open(&path).unwrap();
         file.hold(Some(&secret("hf_second"))).unwrap();
-        assert_eq!(io::read_to_string(open).unwrap(), "hf_first", "not torn");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hf_second");
         file.hold(None).unwrap();
         file.hold(None).unwrap();
         assert!(!path.exists());
@@ -179,8 +177,36 @@ mod tests {
         assert!(living.directory.exists() && other.directory.exists());
     }
 
+    /// On Windows a file that is open is replaced when it is closed.
     #[test]
+    #[cfg(unix)]
+    fn a_reader_sees_the_value_before_or_the_new_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let open = File::open(file.path()).unwrap();
+        file.hold(Some(&secret("hf_second"))).unwrap();
+        assert_eq!(io::read_to_string(open).unwrap(), "hf_first");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn it_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file.path()), 0o600);
+        assert_eq!(mode(file.path().parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_directory_that_others_can_enter_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let temp = tempfile::tempdir().unwrap();
         let (run, state) = (temp.path().join("run"), temp.path().join("state"));
         fs::create_dir_all(run.join("hfd")).unwrap();
