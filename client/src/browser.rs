@@ -2,7 +2,7 @@
 //! to go, and how long there is time.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -19,7 +19,7 @@ use signal_hook::flag;
 use crate::command::quoted;
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{Context, session};
+use crate::{Context, os, session};
 
 /// How long the daemon is waited for at a time, in seconds: it says then how long there is time.
 const TICK: u64 = 1;
@@ -273,7 +273,7 @@ fn ended() -> Error {
 /// Whether there is a screen on this machine that the person sees.
 fn is_desktop(env: &Environment) -> bool {
     let set = |name| env.text(name).is_some_and(|value| !value.is_empty());
-    let screen = set("DISPLAY") || set("WAYLAND_DISPLAY") || cfg!(not(target_os = "linux"));
+    let screen = os::SCREEN.is_empty() || os::SCREEN.into_iter().any(set);
     screen && !set("SSH_CONNECTION") && !set("SSH_TTY")
 }
 
@@ -284,16 +284,8 @@ fn is_safe(url: &str) -> bool {
 }
 
 fn open_browser(url: &str) {
-    let program = match () {
-        () if cfg!(target_os = "macos") => "open",
-        () => "xdg-open",
-    };
-    let mut browser = Command::new(program);
-    // Ctrl-C at this terminal is for hfd.
-    #[cfg(unix)]
-    std::os::unix::process::CommandExt::process_group(&mut browser, 0);
     // Where there is no browser the person opens the URL, which is shown.
-    let _ = browser
+    let _ = os::opener()
         .arg(url)
         .env_remove("HF_TOKEN")
         .env_remove("HUGGING_FACE_HUB_TOKEN")
@@ -333,6 +325,6 @@ mod tests {
             ("DISPLAY", "localhost:10"),
             ("SSH_CONNECTION", "a b c d")
         ]));
-        assert_eq!(desktop(&[]), cfg!(not(target_os = "linux")));
+        assert_eq!(desktop(&[]), os::SCREEN.is_empty());
     }
 }

@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 
-use hfd_core::home::{self, TokenPath};
+use hfd_core::home::{self, Rules, TokenPath};
 use hfd_proto::{Endpoint, Error, Home, Kind, Place, Secret};
+
+use crate::os::account_home;
 
 /// Variables that lead Hugging Face tools past the session or to another one, in the order in which
 /// the tools look at them.
@@ -83,7 +85,7 @@ impl Environment {
     /// Refused where it depends on the current directory: the tools would use another one a `cd`
     /// later, and a session in a project's directory is soon committed.
     pub(crate) fn home(&self) -> Result<Home, Error> {
-        let path = TokenPath::resolve(|name| self.text(name), account_home);
+        let path = TokenPath::resolve(Rules::HERE, |name| self.text(name), account_home);
         if path.is_relative() {
             let variable = self.home_variable();
             return Err(Error::new(
@@ -107,7 +109,7 @@ impl Environment {
     fn home_variable(&self) -> &'static str {
         let candidates = ["HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME"];
         let set = candidates.into_iter().find(|name| self.raw(name).is_some());
-        set.unwrap_or("HOME")
+        set.unwrap_or(hfd_proto::os::HOME)
     }
 
     /// The token that the environment holds, if any: it beats every file, as in `hf` and `gh`.
@@ -148,47 +150,37 @@ impl Environment {
     }
 }
 
-/// The home directory of a user, or of the calling one, for `~` where `HOME` is not set.
-///
-/// Of `/etc/passwd` alone: asking the name services takes libc's getpwnam(3). For an account that
-/// is not there, `~` stays as it is, and the home is refused as relative.
-fn account_home(user: Option<&str>) -> Option<String> {
-    let passwd = std::fs::read("/etc/passwd").ok()?;
-    let uid = rustix::process::getuid().as_raw().to_string();
-    String::from_utf8_lossy(&passwd).lines().find_map(|line| {
-        // name:password:uid:gid:comment:home:shell (passwd(5))
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, id, _, _, home, ..] = fields[..] else {
-            return None;
-        };
-        let found = user.map_or(id == uid, |user| name == user);
-        (found && !home.is_empty()).then(|| home.to_owned())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The variable and the directory of somebody's home.
+    const HOME: (&str, &str) = (
+        hfd_proto::os::HOME,
+        if cfg!(windows) { r"C:\h" } else { "/h" },
+    );
+
     #[test]
     fn the_home_is_that_of_the_tools() {
-        let token_path = |variables: &[(&str, &str)]| {
-            let home = Environment::of(variables).home();
-            home.map(|home| home.token_path.display().to_string())
+        let token_path = |variable: (&str, &str)| {
+            let home = Environment::of(&[HOME, variable]).home();
+            home.map(|home| home.token_path)
         };
-        for (variables, expected) in [
-            (&[("HOME", "/h")][..], "/h/.cache/huggingface/token"),
-            (&[("HOME", "/h"), ("HF_HOME", "~/hf")], "/h/hf/token"),
-            (&[("HOME", "/h"), ("HF_TOKEN_PATH", "$HOME/t")], "/h/t"),
+        let of_the_home = format!("${}/t", HOME.0);
+        for (variable, expected) in [
+            (("LANG", "C"), ".cache/huggingface/token"),
+            (("HF_HOME", "~/hf"), "hf/token"),
+            (("HF_TOKEN_PATH", of_the_home.as_str()), "t"),
         ] {
-            assert_eq!(token_path(variables).unwrap(), expected);
+            let expected = std::path::Path::new(HOME.1).join(expected);
+            assert_eq!(token_path(variable).unwrap(), expected);
         }
     }
 
     #[test]
     fn a_home_that_moves_with_the_directory_is_refused_by_name() {
         for (variable, value) in [("HF_HOME", ""), ("HF_HOME", ".hf"), ("HF_TOKEN_PATH", "")] {
-            let env = Environment::of(&[("HOME", "/h"), (variable, value)]);
+            let env = Environment::of(&[HOME, (variable, value)]);
             let error = env.home().unwrap_err();
             assert_eq!(error.kind, Kind::Refused);
             assert!(error.message.starts_with(variable), "{error}");

@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     ReaderGone,
     /// The program that was run has ended with this status; it has said itself what there was to
     /// say.
-    Ended(u8),
+    Ended(i32),
 }
 
 impl From<Error> for Failure {
@@ -35,7 +35,7 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     let (error, status) = match failure {
         Failure::Error { error, status } => (error, status),
         Failure::ReaderGone => return ExitCode::SUCCESS,
-        Failure::Ended(status) => return ExitCode::from(*status),
+        Failure::Ended(status) => return crate::os::exit_code(*status),
     };
     let text = if json {
         document(error)

@@ -4,6 +4,7 @@
 //! It touches no keychain and no network. It reads what the daemon cannot know, the caller's
 //! environment and terminal, starts the daemon where none answers (`session`), and prints.
 
+mod autostart;
 mod browser;
 mod cli;
 mod command;
@@ -11,17 +12,16 @@ mod environment;
 mod failure;
 mod live;
 mod network;
+mod os;
 mod output;
 mod prompt;
 mod session;
 mod spawn;
 mod stdin;
 mod stop;
-mod systemd;
 mod table;
 mod terminal;
 mod time;
-mod unit;
 mod version;
 
 use std::ffi::OsString;
@@ -42,9 +42,7 @@ struct Context {
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Environment::of_process();
-    // A token in memory belongs neither in a core file nor to a debugger. The kernel may refuse in
-    // a sandbox, which takes away a precaution and nothing else.
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    os::harden();
     let cli = match cli::hot(&arguments).map_or_else(|| cli::parse(&arguments), Ok) {
         Ok(cli) => cli,
         Err(refusal) => return failure::usage(&refusal, &arguments),

@@ -3,10 +3,9 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, Network};
-use rustix::fs::OFlags;
 
 use crate::environment::Environment;
 
@@ -44,10 +43,9 @@ fn bundle(env: &Environment) -> Result<Option<String>, Error> {
         Error::new(Kind::Usage, format!("{variable}: {why}"))
             .hint(format!("let {variable} name a file of certificates in PEM"))
     };
-    // Without O_NONBLOCK, a pipe would keep us waiting for somebody who writes to it.
     let file = File::options()
         .read(true)
-        .custom_flags((OFlags::NONBLOCK | OFlags::CLOEXEC).bits() as i32)
+        .without_waiting()
         .open(path)
         .map_err(|error| refused(error.to_string()))?;
     let metadata = file
@@ -113,19 +111,9 @@ mod tests {
             std::fs::write(&path, content).unwrap();
             path.to_str().unwrap().to_owned()
         };
-        let pipe = dir.path().join("pipe");
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &pipe,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RWXU,
-            0,
-        )
-        .unwrap();
         for path in [
             "/nowhere".to_owned(),
             dir.path().to_str().unwrap().to_owned(),
-            pipe.to_str().unwrap().to_owned(),
             file("binary", b"\xff\xfe"),
             file("other", b"hello"),
             file("large", &vec![b' '; MAX_BUNDLE as usize + 1]),
@@ -135,5 +123,15 @@ mod tests {
             assert_eq!(error.kind, Kind::Usage);
             assert!(error.message.starts_with("SSL_CERT_FILE: "), "{error}");
         }
+    }
+    #[test]
+    #[cfg(unix)]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let env = Environment::of(&[("SSL_CERT_FILE", pipe.to_str().unwrap())]);
+        assert_eq!(of(&env).unwrap_err().kind, Kind::Usage);
     }
 }

@@ -78,7 +78,11 @@ fn cannot_write(error: &dyn std::error::Error) -> Failure {
 /// Whether colours are welcome on a terminal (no-color.org; a dumb terminal knows none).
 pub(crate) fn colours_wanted() -> bool {
     let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    let wanted = !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    if wanted {
+        crate::os::enable_colours();
+    }
+    wanted
 }
 
 /// Lines for a person. Text of others goes in through [`escape`].

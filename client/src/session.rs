@@ -4,28 +4,24 @@
 //! An older daemon is asked to leave first; a newer one is used as it is.
 
 use std::fs::{File, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{
     Connection, Error, Kind, Place, Request, Retire, VERSION, private_dir, wait_unlocked,
 };
 
+use crate::autostart::Manager;
 use crate::environment::Environment;
-use crate::spawn::{self, Spawner};
+use crate::spawn::{self, ON_DEMAND, Spawner};
 use crate::stop::FAREWELL;
-use crate::systemd::Manager;
-use crate::{unit, version};
+use crate::version;
 
 /// How long another client may take to start the daemon: an older daemon's farewell, then as long as
 /// the service's unit gives it (60 s), with which it is mostly done; where that failed, a little of
 /// [`spawn`].
 const TURN: Duration = Duration::from_secs(110);
-
-/// How long the service manager may take for one that has crashed to be running: it says so until it
-/// has been told of the end. Where the service has other places than we, this is waited for nothing.
-const NOTICED: Duration = Duration::from_millis(250);
 
 /// Sends one request to the daemon, started if need be, and waits for the reply.
 pub(crate) fn request<R: Request>(env: &Environment, request: R) -> Result<R::Reply, Error> {
@@ -46,7 +42,7 @@ pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
     let place = env.place()?;
     if let Some(connection) = find(&place)? {
         connection.check_protocol()?;
-        if !is_older(&connection) || unit::runs_another_hfdd(env) {
+        if !is_older(&connection) || Manager::runs_another_hfdd(env) {
             return Ok(connection);
         }
     }
@@ -84,6 +80,17 @@ pub(crate) fn find(place: &Place) -> Result<Option<Connection>, Error> {
     }
 }
 
+/// The same for a daemon that is about to serve.
+pub(crate) fn awaited(place: &Place, patience: Duration) -> Result<Option<Connection>, Error> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match find(place) {
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(5)),
+            found => return found,
+        }
+    }
+}
+
 fn is_older(connection: &Connection) -> bool {
     let theirs = connection.hello().daemon.as_str();
     theirs != VERSION && version::precedes(theirs, VERSION)
@@ -108,7 +115,7 @@ fn start(place: &Place, env: &Environment) -> Result<Connection, Error> {
         connection.check_protocol()?;
         return Ok(connection);
     }
-    let ready = Spawner::beside_this_program(env).spawn(place)?;
+    let ready = Spawner::beside_this_program(env, ON_DEMAND).spawn(place)?;
     let connection = Connection::open(&ready.socket)?.ok_or_else(|| {
         Error::new(
             Kind::DaemonUnreachable,
@@ -127,7 +134,7 @@ fn start(place: &Place, env: &Environment) -> Result<Connection, Error> {
 /// home, and is served on demand. `hfd service status` shows what the service does.
 fn start_service(place: &Place, env: &Environment) -> Option<Connection> {
     let manager = Manager::where_installed(env)?;
-    let deadline = Instant::now() + NOTICED;
+    let deadline = Instant::now() + Manager::PATIENCE;
     loop {
         manager.start().ok()?;
         match find(place) {
@@ -152,7 +159,7 @@ fn take_turn(place: &Place) -> Result<File, Error> {
         .write(true)
         .create(true)
         .truncate(false)
-        .mode(0o600)
+        .own()
         .open(&path)
         .map_err(cannot)?;
     let deadline = Instant::now() + TURN;

@@ -2,70 +2,56 @@
 //! directory, a variable with a token, a file that it would keep open.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
+use hfd_proto::os::PROGRAM_SUFFIX;
 use hfd_proto::{Error, Kind, Place, Ready, Reply};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process};
 
 use crate::environment::Environment;
+use crate::os;
 
 /// How long the daemon may take until it is ready: reading its index takes milliseconds, and it
 /// waits for nothing else.
 const READY: Duration = Duration::from_secs(10);
 
 /// The longest ready line: a socket's path and an error are far shorter.
-const READY_LINE: usize = 16 * 1024;
+const READY_LINE: u64 = 16 * 1024;
 
-/// What of the caller's environment the daemon may see: who and where the person is, how to reach
-/// the session bus and its dialogs, and its own settings. `LC_*` comes with `LANG`.
-const PASSED_ON: [&str; 19] = [
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "PATH",
-    "LANG",
-    "TZ",
-    "XDG_RUNTIME_DIR",
-    "XDG_STATE_HOME",
-    "XDG_CONFIG_HOME",
-    "XDG_DATA_HOME",
-    "DBUS_SESSION_BUS_ADDRESS",
-    "DISPLAY",
-    "WAYLAND_DISPLAY",
-    "XAUTHORITY",
-    "XDG_SESSION_ID",
-    "XDG_SESSION_TYPE",
-    "XDG_CURRENT_DESKTOP",
-    "HFD_SOCKET",
-    "HFD_LOG",
-];
+/// The arguments of a daemon that no service manager runs.
+pub(crate) const ON_DEMAND: &[&str] = &["--detach"];
 
 /// How `hfdd` is started.
 #[derive(Debug)]
 pub(crate) struct Spawner {
     program: PathBuf,
+    arguments: &'static [&'static str],
     environment: Vec<(OsString, OsString)>,
 }
 
 impl Spawner {
     /// The `hfdd` beside this program, which has its version; else the one in `PATH`.
-    pub(crate) fn beside_this_program(env: &Environment) -> Self {
+    pub(crate) fn beside_this_program(
+        env: &Environment,
+        arguments: &'static [&'static str],
+    ) -> Self {
         Self {
             program: neighbour().unwrap_or_else(|| PathBuf::from("hfdd")),
+            arguments,
             environment: passed_on(env).collect(),
         }
     }
 
-    /// Starts it and waits for its ready line. With `--detach`, `hfdd` leaves a daemon of its own
+    /// Starts it and waits for its ready line. With [`ON_DEMAND`], `hfdd` leaves a daemon of its own
     /// session behind and ends at once, so this process gets no lasting child.
     pub(crate) fn spawn(&self, place: &Place) -> Result<Ready, Error> {
-        let mut child = Command::new(&self.program)
-            .arg("--detach")
-            .current_dir("/")
+        let mut child = os::without_window(&mut Command::new(&self.program))
+            .args(self.arguments)
+            .current_dir(os::ROOT)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
@@ -73,7 +59,7 @@ impl Spawner {
             .stderr(Stdio::null())
             .spawn()
             .map_err(|error| self.cannot_start(&error))?;
-        let line = read_ready_line(child.stdout.take(), Instant::now() + READY);
+        let line = read_ready_line(child.stdout.take(), READY);
         reap(&mut child);
         let log = place.log();
         let hint = "`hfd service logs` tells more, `hfdd` in the foreground shows it as it happens";
@@ -111,7 +97,10 @@ impl Spawner {
 /// The `hfdd` beside this program, with an absolute path.
 pub(crate) fn neighbour() -> Option<PathBuf> {
     // `current_exe` is what the link leads to, so that a link in ~/bin finds its neighbour.
-    let path = std::env::current_exe().ok()?.parent()?.join("hfdd");
+    let path = std::env::current_exe()
+        .ok()?
+        .parent()?
+        .join(format!("hfdd{PROGRAM_SUFFIX}"));
     path.is_file().then_some(path)
 }
 
@@ -126,52 +115,42 @@ pub(crate) fn passed_on(env: &Environment) -> impl Iterator<Item = (OsString, Os
 }
 
 fn is_passed_on(name: &OsStr) -> bool {
-    PASSED_ON.iter().any(|passed| name == *passed)
-        || name.to_str().is_some_and(|name| name.starts_with("LC_"))
+    name.to_str().is_some_and(|name| {
+        let mut passed = os::PASSED_ON.into_iter();
+        passed.any(|passed| os::is_same_variable(name, passed)) || name.starts_with("LC_")
+    })
 }
 
 /// Ends what has not ended, and takes its status, so that no zombie stays. The daemon that said that
 /// it is ready is no child of ours; what started it has ended before.
 fn reap(child: &mut Child) {
-    // It is our child and not waited for, so that this is it. Where it has ended there is nothing to kill.
-    let _ = kill_process(Pid::from_child(child), Signal::KILL);
+    // Where it has ended already there is nothing to kill.
+    let _ = child.kill();
     let _ = child.wait();
 }
 
-/// One line without its newline; empty when the pipe was closed without one.
-fn read_ready_line(stdout: Option<ChildStdout>, deadline: Instant) -> io::Result<Vec<u8>> {
-    let Some(mut stdout) = stdout else {
+/// One line without its newline; empty when the pipe was closed without one. It is read by a thread of its
+/// own, since a pipe has no time limit on every system; a daemon that stays silent keeps that until hfd ends.
+fn read_ready_line(stdout: Option<ChildStdout>, patience: Duration) -> io::Result<Vec<u8>> {
+    let Some(stdout) = stdout else {
         return Ok(Vec::new());
     };
-    let (mut line, mut chunk) = (Vec::new(), [0; 512]);
-    loop {
-        wait_readable(&stdout, deadline)?;
-        let length = stdout.read(&mut chunk)?;
-        line.extend_from_slice(&chunk[..length]);
-        if let Some(end) = line.iter().position(|byte| *byte == b'\n') {
-            line.truncate(end);
-            return Ok(line);
+    let (send, line) = mpsc::channel();
+    thread::Builder::new().spawn(move || {
+        let mut line = Vec::new();
+        let read = BufReader::new(stdout.take(READY_LINE)).read_until(b'\n', &mut line);
+        // Nobody waits for it any more where it took too long.
+        let _ = send.send(read.map(|_| line));
+    })?;
+    let mut line = line
+        .recv_timeout(patience)
+        .map_err(|_| io::Error::other(format!("it took longer than {READY:?}")))??;
+    match line.pop() {
+        Some(b'\n') => Ok(line),
+        _ if line.len() + 1 >= READY_LINE as usize => {
+            Err(io::Error::other("its ready line is too long"))
         }
-        if length == 0 {
-            return Ok(Vec::new());
-        }
-        if line.len() > READY_LINE {
-            return Err(io::Error::other("its ready line is too long"));
-        }
-    }
-}
-
-fn wait_readable(stdout: &ChildStdout, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let timeout = Timespec {
-        tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
-        tv_nsec: left.subsec_nanos().into(),
-    };
-    match poll(&mut [PollFd::new(stdout, PollFlags::IN)], Some(&timeout)) {
-        Ok(0) => Err(io::Error::other(format!("it took longer than {READY:?}"))),
-        Ok(_) => Ok(()),
-        // Stopped and continued (Ctrl-Z): the deadline still holds.
-        Err(rustix::io::Errno::INTR) => wait_readable(stdout, deadline),
-        Err(error) => Err(error.into()),
+        // Cut off, or never begun.
+        _ => Ok(Vec::new()),
     }
 }

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use hfd_proto::os::process_name;
 use hfd_proto::{Connection, Error, Kind, Place, Shutdown, wait_unlocked};
-use rustix::process::{Pid, Signal, kill_process};
 
-use crate::session;
+use crate::{os, session};
 
 /// How long a daemon that said it will may take to leave: what the Hub grants at that moment is waited
 /// for (36 s), since nobody else has it, and then its last change and replies (6 s).
@@ -52,11 +52,11 @@ pub(crate) fn stop(place: &Place) -> Result<Ended, Error> {
         return Ok(Ended::Left(pid));
     }
     let pid = lock_holder(place)?;
-    signal(pid, Signal::TERM)?;
+    os::ask_to_end(pid).map_err(|error| cannot_end(pid, &error))?;
     if has_ended(place, SILENT)? {
         return Ok(Ended::Left(pid));
     }
-    signal(pid, Signal::KILL)?;
+    os::kill(pid).map_err(|error| cannot_end(pid, &error))?;
     if has_ended(place, KILLED)? {
         return Ok(Ended::Killed(pid));
     }
@@ -98,24 +98,15 @@ fn lock_holder(place: &Place) -> Result<u32, Error> {
         .hint("end the hfdd that runs there")
     };
     let pid = place.lock_file().ok_or_else(unknown)?.pid;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim_end() == "hfdd" {
-        Ok(pid)
-    } else {
-        Err(unknown())
+    match process_name(pid).as_deref() {
+        Some("hfdd") => Ok(pid),
+        _ => Err(unknown()),
     }
 }
 
-fn signal(pid: u32, signal: Signal) -> Result<(), Error> {
-    let Some(process) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
-        return Ok(());
-    };
-    match kill_process(process, signal) {
-        // It has just ended by itself.
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
-        Err(error) => Err(Error::new(
-            Kind::DaemonUnreachable,
-            format!("cannot end the daemon (pid {pid}): {error}"),
-        )),
-    }
+fn cannot_end(pid: u32, error: &std::io::Error) -> Error {
+    Error::new(
+        Kind::DaemonUnreachable,
+        format!("cannot end the daemon (pid {pid}): {error}"),
+    )
 }

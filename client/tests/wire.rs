@@ -1,5 +1,7 @@
 //! `hfd` and a daemon that is not quite as it should be: older, newer, silent, gone.
 
+// The daemons are sockets and shell scripts.
+#![cfg(unix)]
 // clippy allows unwrap in tests, but not in what they are built of.
 #![allow(clippy::unwrap_used)]
 

@@ -7,12 +7,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hfd_proto::Secret;
 use memmap2::MmapMut;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::os;
 
 /// The whole region. An ordinary user may lock 64 KiB on old systems (8 MiB on new ones).
 const SIZE: usize = 64 * 1024;
@@ -55,9 +56,11 @@ impl<K: Eq + Hash + Clone> Arena<K> {
     /// Takes the region and locks it, best effort.
     pub fn new() -> Self {
         let region = MmapMut::map_anon(SIZE).ok();
-        let locked = region.as_ref().is_some_and(|region| lock(region).is_ok());
+        let locked = region
+            .as_ref()
+            .is_some_and(|region| os::lock_memory(region).is_ok());
         if let Some(region) = &region {
-            keep_out_of_dumps(region);
+            os::keep_out_of_dumps(region);
         }
         let free_blocks = if region.is_some() { BLOCKS } else { 0 };
         let mut next = Box::new([END; BLOCKS]);
@@ -122,38 +125,6 @@ impl<K> fmt::Debug for Arena<K> {
             .finish_non_exhaustive()
     }
 }
-
-/// Keeps the region out of swap, each page from when it is first used: few people have a thousand
-/// tokens.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code)] // mlock2(2)
-fn lock(region: &MmapMut) -> io::Result<()> {
-    // SAFETY: the range is the region's own, and locking changes nothing of what it holds.
-    let locked = unsafe {
-        rustix::mm::mlock_with(
-            region.as_ptr().cast_mut().cast(),
-            region.len(),
-            rustix::mm::MlockFlags::ONFAULT,
-        )
-    };
-    // Linux before 4.4 has no such call.
-    locked.map_err(io::Error::from).or_else(|_| region.lock())
-}
-
-#[cfg(not(target_os = "linux"))]
-fn lock(region: &MmapMut) -> io::Result<()> {
-    region.lock()
-}
-
-#[cfg(target_os = "linux")]
-fn keep_out_of_dumps(region: &MmapMut) {
-    // Where the kernel does not know them, the process's own rules (no core, not dumpable) stand.
-    let _ = region.advise(memmap2::Advice::DontDump);
-    let _ = region.advise(memmap2::Advice::DontFork);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn keep_out_of_dumps(_region: &MmapMut) {}
 
 impl<K: Eq + Hash + Clone> Inner<K> {
     fn get(&mut self, key: &K) -> Option<Secret> {

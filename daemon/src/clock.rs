@@ -7,7 +7,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::os::since_boot;
 
 /// Differences up to this many seconds are how clocks are corrected, and how long a laptop takes to
 /// fall asleep.
@@ -120,21 +122,6 @@ fn wall() -> i64 {
 /// Seconds since the machine started, those asleep included.
 pub(crate) fn boot() -> i64 {
     i64::try_from(since_boot().as_secs()).unwrap_or(i64::MAX)
-}
-
-/// The time since the machine started, that asleep included.
-///
-/// libc's call: rustix reads the kernel's shared object by itself, which valgrind takes away.
-#[allow(unsafe_code)] // clock_gettime(2)
-pub(crate) fn since_boot() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: it writes to `time`, which is ours, and keeps no pointer to it.
-    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &mut time) };
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::from_secs(seconds) + Duration::from_nanos(time.tv_nsec.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hfd_proto::os::{OpenOwn as _, config_dir};
 use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
-use rustix::fs::OFlags;
 use serde::{Deserialize, Deserializer};
 
+use crate::os;
 use crate::scrub::scrub;
 
 /// More than any configuration needs; a mistaken path does not fill the memory.
@@ -128,18 +128,9 @@ impl std::str::FromStr for Level {
 }
 
 impl Config {
-    /// The path of the file: `$XDG_CONFIG_HOME/hfd/config.toml`, else `~/.config/hfd/config.toml`;
-    /// none where neither is an absolute path. Relative values of XDG variables are ignored, as
-    /// their specification demands.
+    /// The path of the file, in the directory for configuration; none where the environment names none.
     pub fn path(env: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-        let absolute = |name: &str| {
-            env(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
-        let home = absolute("XDG_CONFIG_HOME")
-            .or_else(|| absolute("HOME").map(|home| home.join(".config")))?;
-        Some(home.join("hfd/config.toml"))
+        Some(config_dir(env)?.join("config.toml"))
     }
 
     /// Reads the file; a missing one is the default.
@@ -184,7 +175,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     let file = std::fs::OpenOptions::new()
         .read(true)
         // A FIFO would wait for its writer for ever.
-        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .without_waiting()
         .open(path);
     let file = match file {
         Ok(file) => file,
@@ -197,8 +188,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     if !metadata.is_file() {
         return Err(cannot("it is not a regular file"));
     }
-    let ours = [rustix::process::geteuid().as_raw(), 0].contains(&metadata.uid());
-    if !ours || metadata.mode() & 0o002 != 0 {
+    if os::is_others(&file).map_err(|error| cannot(&error.to_string()))? {
         return Err(Error::new(
             Kind::Refused,
             format!("{shown} can be written by another user"),
@@ -420,7 +410,9 @@ mod tests {
         let error = Config::load(temp.path()).unwrap_err();
         assert!(error.message.contains("not a regular file"), "{error}");
         let fifo = temp.path().join("fifo");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        // rustix has no call for it on macOS.
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
         let error = Config::load(&fifo).unwrap_err();
         assert!(error.message.contains("not a regular file"), "{error}");
         let file = temp.path().join("file");

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hfd_proto::os::is_own_peer;
 use hfd_proto::{Error, Event, Frames, Hello, Kind, Message, PROTOCOL, Reply, VERSION, encode};
 use interprocess::local_socket::tokio::Stream;
 use interprocess::local_socket::traits::StreamCommon as _;
@@ -60,8 +61,8 @@ enum Next {
 impl Connection {
     /// Whether this peer is served: nothing of it was read yet.
     fn admit(&self, place: bool) -> Result<(), Error> {
-        let peer = self.stream.peer_creds().ok().and_then(|creds| creds.euid());
-        if peer != Some(rustix::process::geteuid().as_raw()) {
+        let peer = self.stream.peer_creds();
+        if !peer.as_ref().is_ok_and(is_own_peer) {
             tracing::warn!(?peer, "refused a connection of another user");
             return Err(Error::new(Kind::Refused, "this daemon serves another user"));
         }

@@ -5,14 +5,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hfd_core::model::{Change, Fingerprint, Index, Salt};
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Endpoint, StoreId, TokenName};
 use serde::{Deserialize, Serialize};
 
+use crate::os;
 use crate::store::{Key, Part};
 
 /// The journal is folded into the snapshot when it exceeds this: reading it back at start then
@@ -131,8 +132,7 @@ impl Journal {
             .read(true)
             .append(true)
             .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
+            .own()
             .open(&path)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
@@ -185,7 +185,7 @@ impl Journal {
                 of = content.len(),
                 "the journal ends in a torn line"
             );
-            self.file.set_len(good)?;
+            self.cut(good)?;
         }
         self.length = good;
         Ok(())
@@ -263,11 +263,11 @@ impl Journal {
         hfd_proto::encode(&line, &mut bytes);
         if let Err(error) = self.file.write_all(&bytes) {
             // A full disk may have taken half of the line; the next one must not follow it.
-            self.file.set_len(self.length)?;
+            self.cut(self.length)?;
             return Err(error);
         }
         if durable && let Err(error) = self.file.sync_data() {
-            self.file.set_len(self.length)?;
+            self.cut(self.length)?;
             return Err(error);
         }
         self.length += bytes.len() as u64;
@@ -280,6 +280,10 @@ impl Journal {
             tracing::warn!(%error, "cannot fold the journal into the index");
         }
         Ok(())
+    }
+
+    fn cut(&self, length: u64) -> io::Result<()> {
+        os::cut(&self.file, &self.directory.join("journal"), length)
     }
 
     /// Writes the snapshot and empties the journal. A crash in between replays lines that the
@@ -309,14 +313,13 @@ impl Journal {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
+            .own()
             .open(&temporary)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
         std::fs::rename(&temporary, &target)?;
-        File::open(&self.directory)?.sync_data()?;
-        self.file.set_len(0)?;
+        os::flush_directory(&self.directory)?;
+        self.cut(0)?;
         self.length = 0;
         Ok(())
     }

@@ -20,6 +20,7 @@ pub mod log;
 pub mod memory;
 pub mod mirror;
 pub mod notify;
+mod os;
 pub mod process;
 mod renew;
 pub mod request;

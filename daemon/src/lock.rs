@@ -2,9 +2,9 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::{OpenOwn as _, identity, identity_at};
 use hfd_proto::{LockFile, Place};
 
 /// The held lock. It is released when the process ends, and not before.
@@ -12,6 +12,9 @@ use hfd_proto::{LockFile, Place};
 pub struct Lock {
     file: File,
     path: PathBuf,
+    /// Where it is written who holds it: the lock itself, or another file where nobody else can read
+    /// what is locked.
+    text: PathBuf,
 }
 
 impl Lock {
@@ -24,8 +27,7 @@ impl Lock {
                 .write(true)
                 .create(true)
                 .truncate(false)
-                .mode(0o600)
-                .custom_flags(libc::O_NOFOLLOW)
+                .own()
                 .open(&path)?;
             match file.try_lock() {
                 Ok(()) => {}
@@ -35,11 +37,12 @@ impl Lock {
             let lock = Self {
                 file,
                 path: path.clone(),
+                text: place.lock_text(),
             };
             // Between opening and locking somebody may have removed the file: that lock is void.
             if lock.holds() {
                 // Whoever held it before is not the one to be asked any more.
-                lock.file.set_len(0)?;
+                lock.write(b"")?;
                 return Ok(Some(lock));
             }
         }
@@ -53,17 +56,24 @@ impl Lock {
     /// Writes down who holds the lock and where it listens.
     pub fn announce(&self, socket: &Path) -> io::Result<()> {
         let content = serde_json::to_vec(&LockFile::of_this_process(socket.to_owned()))?;
+        self.write(&content)
+    }
+
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        if self.text != self.path {
+            return std::fs::write(&self.text, text);
+        }
         let mut file = &self.file;
         file.set_len(0)?;
+        if text.is_empty() {
+            return Ok(());
+        }
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(&content)
+        file.write_all(text)
     }
 }
 
 /// Whether `path` leads to the open `file`.
 pub fn same_file(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(open), Ok(there)) => open.dev() == there.dev() && open.ino() == there.ino(),
-        _ => false,
-    }
+    matches!((identity(file), identity_at(path)), (Ok(open), Ok(there)) if open == there)
 }

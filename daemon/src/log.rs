@@ -7,7 +7,6 @@ mod file;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,6 +17,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Metadata, Subscriber, span};
 
 use crate::config::Level;
+use crate::os::is_stream;
 use crate::scrub::scrub;
 use file::Rotated;
 
@@ -48,10 +48,6 @@ impl Destination {
             _ => Self::Stderr,
         }
     }
-}
-
-fn is_stream(stream: &str, fd: impl AsFd) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 impl From<Level> for LevelFilter {

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::Salt;
+use hfd_proto::os::Stream;
 use hfd_proto::{
     Connection, Error, Kind, LockFile, Place, Ready, Reply, Retire, StoreId, VERSION, private_dir,
 };
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
-use crate::clock::{Clock, since_boot};
+use crate::clock::Clock;
 use crate::config::{Config, Level};
 use crate::daemon::{Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
@@ -28,6 +29,7 @@ use crate::log::{self, Destination};
 use crate::memory;
 use crate::mirror::Guests;
 use crate::notify::{self, Manager};
+use crate::os::since_boot;
 use crate::process::{self, Side};
 use crate::renew::{self, Renewals};
 use crate::snapshot::Snapshot;
@@ -37,10 +39,11 @@ use crate::values::Values;
 const USAGE: &str = "\
 hfdd keeps Hugging Face tokens in the keychain; hfd is the command to talk to it.
 
-Usage: hfdd [--detach | --service]
+Usage: hfdd [--detach] [--service]
 
   --detach   run in the background, and log to hfdd.log in the state directory
-  --service  run for systemd (Type=notify), in the place of a daemon that was started on demand
+  --service  run for systemd (Type=notify), launchd or a logon of Windows, in the place of a daemon
+             that was started on demand
   --version  print the version
 
 It prints one line when it is ready, {\"ok\":{\"pid\":…,\"socket\":…}}, or {\"err\":…}.
@@ -67,11 +70,10 @@ const LAST_REPLIES: Duration = Duration::from_secs(1);
 pub fn main() -> ExitCode {
     let outcome = match arguments() {
         Ok(Order::Print(text)) => return print(text.as_bytes()),
-        Ok(Order::Serve) => serve(Mode::Foreground),
-        Ok(Order::ServeFor(manager)) => serve(Mode::Service(manager)),
-        Ok(Order::Detach) => match process::detach() {
+        Ok(Order::Serve(mode)) => serve(mode),
+        Ok(Order::Detach(mode)) => match process::detach() {
             Ok(Side::Parent) => return ExitCode::SUCCESS,
-            Ok(Side::Daemon) => serve(Mode::Detached),
+            Ok(Side::Daemon) => serve(mode),
             Err(error) => {
                 let message = format!("hfdd cannot leave its terminal: {error}");
                 Err(Error::new(Kind::DaemonUnreachable, message))
@@ -86,9 +88,8 @@ pub fn main() -> ExitCode {
 }
 
 enum Order {
-    Serve,
-    ServeFor(Manager),
-    Detach,
+    Serve(Mode),
+    Detach(Mode),
     Print(String),
 }
 
@@ -103,17 +104,23 @@ enum Mode {
 }
 
 fn arguments() -> Result<Order, Error> {
-    let mut order = Order::Serve;
+    let (mut detach, mut service) = (false, None);
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
-            "--detach" => order = Order::Detach,
-            "--service" => order = Order::ServeFor(manager()?),
+            "--detach" => detach = true,
+            "--service" => service = Some(manager()?),
             "--version" | "-V" => return Ok(Order::Print(format!("hfdd {VERSION}\n"))),
             "--help" | "-h" => return Ok(Order::Print(USAGE.to_owned())),
             _ => return Err(usage("unknown argument")),
         }
     }
-    Ok(order)
+    // Both: Windows starts a program at logon, and it has to leave the console by itself.
+    Ok(match (detach, service) {
+        (false, None) => Order::Serve(Mode::Foreground),
+        (true, None) => Order::Detach(Mode::Detached),
+        (false, Some(manager)) => Order::Serve(Mode::Service(manager)),
+        (true, Some(manager)) => Order::Detach(Mode::Service(manager)),
+    })
 }
 
 fn manager() -> Result<Manager, Error> {
@@ -122,7 +129,7 @@ fn manager() -> Result<Manager, Error> {
             Kind::Usage,
             format!("--service is for a service manager: {error}"),
         )
-        .hint("`hfd service install` has systemd run it")
+        .hint("`hfd service install` has it run the daemon")
     })
 }
 
@@ -171,9 +178,14 @@ fn serve(mode: Mode) -> Result<(), Error> {
     let Some(lock) = take_lock(&place, &mode)? else {
         return Ok(());
     };
-    let destination = match mode {
-        Mode::Detached => Destination::File(place.log()),
-        Mode::Foreground | Mode::Service(_) => Destination::of_stderr(env),
+    let destination = match &mode {
+        Mode::Foreground => Destination::of_stderr(env),
+        Mode::Service(manager) if manager.keeps_stderr() => Destination::of_stderr(env),
+        Mode::Detached | Mode::Service(_) => {
+            let path = place.log();
+            path.parent().map(private_dir).transpose()?;
+            Destination::File(path)
+        }
     };
     log::start(destination, level(&config)?)?;
     for (what, error) in not_hardened {
@@ -216,13 +228,13 @@ fn take_lock(place: &Place, mode: &Mode) -> Result<Option<Lock>, Error> {
         if let Some(other) = place.lock_file() {
             if takes_over {
                 asked = asked || retire(&other);
-            } else if std::os::unix::net::UnixStream::connect(&other.socket).is_ok() {
+            } else if Stream::connect(&other.socket).is_ok() {
                 let LockFile { pid, socket, .. } = other;
                 say(&Reply::Ok(Ready { pid, socket }));
                 return Ok(None);
             }
             if !asked && !woken {
-                woken = wake(other.pid);
+                woken = process::wake(other.pid);
             }
         }
         if Instant::now() >= deadline {
@@ -242,21 +254,6 @@ fn retire(other: &LockFile) -> bool {
     let connection = Connection::open(&other.socket).ok().flatten();
     connection.is_some_and(|mut connection| {
         connection.check_protocol().is_ok() && connection.request(Retire {}).is_ok()
-    })
-}
-
-/// Has a daemon whose socket is gone look for it, and bind it anew. The number in the lock file may
-/// be of another container: only an hfdd is signalled.
-fn wake(pid: u32) -> bool {
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim() != "hfdd" {
-        return false;
-    }
-    let holder = i32::try_from(pid)
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    holder.is_some_and(|holder| {
-        rustix::process::kill_process(holder, rustix::process::Signal::HUP).is_ok()
     })
 }
 
@@ -395,5 +392,8 @@ fn service_is_installed(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> boo
 
 /// What `status` names as the one that runs this daemon.
 fn service(mode: &Mode) -> Option<String> {
-    matches!(mode, Mode::Service(_)).then(|| "systemd".to_owned())
+    match mode {
+        Mode::Service(manager) => Some(manager.name().to_owned()),
+        Mode::Foreground | Mode::Detached => None,
+    }
 }

@@ -4,8 +4,6 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use interprocess::local_socket::traits::{Stream as _, StreamCommon as _};
-use interprocess::local_socket::{GenericFilePath, Stream, ToFsName as _};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroize;
@@ -13,6 +11,7 @@ use zeroize::Zeroize;
 use crate::error::{Error, Kind};
 use crate::frame::{Frames, encode};
 use crate::message::{Event, Hello, Reply, Request};
+use crate::os::Stream;
 use crate::{PROTOCOL, VERSION};
 
 /// How long the daemon may take to say hello. It does so before anything else, so a longer silence
@@ -30,7 +29,7 @@ impl Connection {
     /// Connects to the daemon that listens at `socket`. `Ok(None)` when none does: no such file, or
     /// a stale one.
     pub fn open(socket: &Path) -> Result<Option<Self>, Error> {
-        let stream = match connect(socket) {
+        let stream = match Stream::connect(socket) {
             Ok(stream) => stream,
             Err(error) => {
                 return match error.kind() {
@@ -115,15 +114,14 @@ impl Connection {
     /// has left.
     pub fn event(&mut self) -> Result<Option<Event>, Error> {
         self.stream
-            .set_recv_timeout(None)
+            .set_patience(None)
             .map_err(|error| lost(&error))?;
         self.line::<Event>()
     }
 
     fn patience(&mut self, patience: Duration) -> Result<(), Error> {
         self.stream
-            .set_recv_timeout(Some(patience))
-            .and_then(|()| self.stream.set_send_timeout(Some(patience)))
+            .set_patience(Some(patience))
             .map_err(|error| lost(&error))
     }
 
@@ -200,16 +198,10 @@ impl Greeting {
     }
 }
 
-fn connect(socket: &Path) -> io::Result<Stream> {
-    Stream::connect(socket.to_fs_name::<GenericFilePath>()?)
-}
-
 /// Refuses a server that another user runs: `HFD_SOCKET` may point anywhere, and a path may have
 /// been taken by somebody else. Nothing was sent before this.
 fn check_peer(stream: &Stream, socket: &Path) -> Result<(), Error> {
-    let peer = stream.peer_creds().ok().and_then(|creds| creds.euid());
-    let own = rustix::process::geteuid().as_raw();
-    if peer == Some(own) {
+    if stream.is_own() {
         return Ok(());
     }
     let socket = socket.display();

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use clap::Args;
@@ -14,7 +13,7 @@ use crate::cli::parse_name;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::live::{self, NotRun, Pinned};
-use crate::{Context, session, time};
+use crate::{Context, os, session, time};
 
 /// The status of a shell when a program cannot be run, or is not there (POSIX, 2.8.2).
 const CANNOT_RUN: u8 = 126;
@@ -49,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         endpoint: context.env.endpoint()?,
         ..token::Arguments::default()
     };
-    let mut command = Command::new(&arguments.command[0]);
+    let mut command = Command::new(os::program(&arguments.command[0]));
     command
         .args(&arguments.command[1..])
         .env_remove("HF_TOKEN")
@@ -70,8 +69,11 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
             note_soon(reply, context);
             set_endpoint(&mut command, &reply.endpoint, &context.env)?;
         }
-        // Only a failure returns.
-        command.exec()
+        match os::run_in_place(&mut command) {
+            Ok(0) => return Ok(()),
+            Ok(status) => return Err(Failure::Ended(status)),
+            Err(error) => error,
+        }
     };
     let status = match error.kind() {
         io::ErrorKind::NotFound => NOT_FOUND,

@@ -10,15 +10,15 @@ use hfd_proto::{DaemonStatus, Error, Hello, Place, escape};
 use serde::Serialize;
 
 use super::status;
+use crate::autostart::{Manager, State};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::stop::{Ended, stop};
-use crate::systemd::{Manager, State, UNIT};
-use crate::{Context, session, time, unit};
+use crate::{Context, session, time};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Have systemd run the daemon, with every session of yours
+    /// Have the system run the daemon, with every session of yours
     Install,
     /// Take the service out again; refresh tokens go back into the files first
     Uninstall {
@@ -154,7 +154,7 @@ impl Answer for Stopped {
 #[derive(Serialize)]
 struct Unit {
     path: PathBuf,
-    /// What systemd says of it, null where it does not answer: `active`, `failed`, …
+    /// What the manager says of it, null where it does not answer: `active`, `failed`, …
     state: Option<String>,
     /// Whether it starts with a session.
     enabled: Option<bool>,
@@ -165,8 +165,8 @@ impl Unit {
         let manager = Manager::where_installed(&context.env)?;
         let state = manager.state().ok();
         Some(Self {
-            path: unit::path(&context.env)?,
-            enabled: state.as_ref().map(|state| state.file == "enabled"),
+            path: manager.path().to_owned(),
+            enabled: state.as_ref().map(|state| state.enabled),
             state: state.map(|state| state.active),
         })
     }
@@ -199,10 +199,10 @@ impl Unit {
     fn line(&self) -> String {
         let path = escape(&self.path.to_string_lossy());
         let state = match (&self.state, self.enabled) {
-            (None, _) => "systemd does not answer".to_owned(),
+            (None, _) => format!("{} does not answer", Manager::TITLE),
             (Some(state), Some(true)) => format!("enabled, {}", escape(state)),
             (Some(state), _) => format!("not enabled, {}", escape(state)),
         };
-        format!("{UNIT} is installed ({path}): {state}.")
+        format!("{} is installed ({path}): {state}.", Manager::NAME)
     }
 }

@@ -3,29 +3,26 @@
 //! `live/PID-RANDOM/token` below the runtime directory. Each directory is locked (flock(2)) by the
 //! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
 //! process id belongs to somebody else by now, or to another container.
-//!
-//! By system calls and not by std where that is as short: each function of libc that this program
-//! names is looked up at every start, also at that of `hfd token`.
 
-use std::ffi::OsStr;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, Place, Secret, private_dir};
-use rustix::fs::{Dir, Mode, OFlags};
-use rustix::io::Errno;
-use rustix::process::getpid;
+
+use crate::os;
+
+/// What is in a directory: the file, and what is about to take its place.
+const FILES: [&str; 2] = ["token", "token.new"];
 
 /// A directory of its own with a token in it, removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct LiveFile {
     directory: PathBuf,
     /// Locked for as long as the directory is used.
-    _claim: File,
+    claim: Option<File>,
     held: Option<Secret>,
 }
 
@@ -47,8 +44,9 @@ impl LiveFile {
             private_dir(parent)?;
         }
         // Held while one is made or removed: a new directory is not locked at once.
-        let turn = private_dir(live)?;
-        let made = turn.lock().and_then(|()| {
+        private_dir(live)?;
+        let made = os::claim_of(live).and_then(|turn| {
+            turn.lock()?;
             remove_leftovers(live)?;
             Self::make(live)
         });
@@ -61,20 +59,20 @@ impl LiveFile {
     fn make(live: &Path) -> io::Result<Self> {
         // Only so that no two meet: nobody else can enter what lies above.
         let random = RandomState::new().build_hasher().finish();
-        let directory = live.join(format!("{}-{random:016x}", getpid()));
-        rustix::fs::mkdir(&directory, Mode::RWXU)?;
-        let claim = File::open(&directory)?;
+        let directory = live.join(format!("{}-{random:016x}", std::process::id()));
+        os::make_private_dir(&directory)?;
+        let claim = os::claim_of(&directory)?;
         claim.lock()?;
         Ok(Self {
             directory,
-            _claim: claim,
+            claim: Some(claim),
             held: None,
         })
     }
 
     /// The path of the file.
     pub(super) fn path(&self) -> PathBuf {
-        self.directory.join("token")
+        self.directory.join(FILES[0])
     }
 
     /// Has the file hold this value, or be absent. A reader sees the one before or this one.
@@ -84,77 +82,58 @@ impl LiveFile {
         }
         match value {
             Some(value) => self.replace(value)?,
-            None => gone(rustix::fs::unlink(self.path()))?,
+            None => match os::remove(&self.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            },
         }
         self.held = value.cloned();
         Ok(())
     }
 
     fn replace(&self, value: &Secret) -> io::Result<()> {
-        let new = self.directory.join("token.new");
+        let new = self.directory.join(FILES[1]);
         let written = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .own()
             .open(&new)
             .and_then(|mut file| file.write_all(value.expose().as_bytes()));
         // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
-        written.and_then(|()| Ok(rustix::fs::rename(&new, self.path())?))
+        written.and_then(|()| os::replace(&new, &self.path()))
     }
 }
 
 impl Drop for LiveFile {
     fn drop(&mut self) {
+        // Windows removes nothing that is open.
+        drop(self.claim.take());
         // What cannot be removed now is a leftover, and removed by the next.
-        let _ = remove(&self.directory);
-    }
-}
-
-/// Removes a directory with what [`LiveFile`] puts into it.
-fn remove(directory: &Path) -> io::Result<()> {
-    for name in ["token", "token.new"] {
-        gone(rustix::fs::unlink(directory.join(name)))?;
-    }
-    gone(rustix::fs::rmdir(directory))
-}
-
-/// What is not there need not be removed.
-fn gone(outcome: rustix::io::Result<()>) -> io::Result<()> {
-    match outcome {
-        Err(error) if error != Errno::NOENT => Err(error.into()),
-        _ => Ok(()),
+        let _ = os::remove_dir(&self.directory, &FILES);
     }
 }
 
 /// Removes the directories that no living process holds.
 fn remove_leftovers(live: &Path) -> io::Result<()> {
-    for entry in Dir::new(File::open(live)?)? {
-        let name = entry?.file_name().to_owned();
-        if matches!(name.to_bytes(), b"." | b"..") {
+    for entry in fs::read_dir(live)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
             continue;
         }
-        let directory = live.join(OsStr::from_bytes(name.to_bytes()));
-        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-        let claim = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits() as i32)
-            .open(&directory);
-        let claim = match claim {
+        let claim = match os::claim_of(&entry.path()) {
             Ok(claim) => claim,
-            // It has just ended by itself, or is none of ours.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-                ) =>
-            {
-                continue;
-            }
+            // It has just ended by itself.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
-        if claim.try_lock().is_ok() {
-            remove(&directory)?;
+        let is_held = claim.try_lock().is_err();
+        drop(claim);
+        if !is_held {
+            match os::remove_dir(&entry.path(), &FILES) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())
@@ -162,32 +141,22 @@ fn remove_leftovers(live: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn secret(text: &str) -> Secret {
         Secret::parse(text).unwrap()
     }
 
-    fn mode(path: &Path) -> u32 {
-        path.metadata().unwrap().permissions().mode() & 0o777
-    }
-
     #[test]
-    fn it_is_private_and_follows_the_value() {
+    fn it_follows_the_value() {
         let temp = tempfile::tempdir().unwrap();
         let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
         let path = file.path();
         assert!(!path.exists());
         file.hold(Some(&secret("hf_first"))).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "hf_first");
-        assert_eq!(mode(&path), 0o600);
-        assert_eq!(mode(path.parent().unwrap()), 0o700);
-        let open = File::open(&path).unwrap();
         file.hold(Some(&secret("hf_second"))).unwrap();
-        assert_eq!(io::read_to_string(open).unwrap(), "hf_first", "not torn");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hf_second");
         file.hold(None).unwrap();
         file.hold(None).unwrap();
         assert!(!path.exists());
@@ -203,7 +172,7 @@ mod tests {
         let live = temp.path().join("hfd/live");
         let living = LiveFile::within(&live).unwrap();
         // Our own process id says nothing: nobody holds this one.
-        let leftover = live.join(format!("{}-0", getpid()));
+        let leftover = live.join(format!("{}-0", std::process::id()));
         fs::create_dir(&leftover).unwrap();
         fs::write(leftover.join("token"), "hf_left").unwrap();
         let other = LiveFile::within(&live).unwrap();
@@ -211,8 +180,36 @@ mod tests {
         assert!(living.directory.exists() && other.directory.exists());
     }
 
+    /// On Windows a file that is open is replaced when it is closed.
     #[test]
+    #[cfg(unix)]
+    fn a_reader_sees_the_value_before_or_the_new_one() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let open = File::open(file.path()).unwrap();
+        file.hold(Some(&secret("hf_second"))).unwrap();
+        assert_eq!(io::read_to_string(open).unwrap(), "hf_first");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn it_is_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let temp = tempfile::tempdir().unwrap();
+        let mut file = LiveFile::within(&temp.path().join("hfd/live")).unwrap();
+        file.hold(Some(&secret("hf_first"))).unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file.path()), 0o600);
+        assert_eq!(mode(file.path().parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn a_directory_that_others_can_enter_is_passed_over() {
+        use std::os::unix::fs::PermissionsExt as _;
+
         let temp = tempfile::tempdir().unwrap();
         let (run, state) = (temp.path().join("run"), temp.path().join("state"));
         fs::create_dir_all(run.join("hfd")).unwrap();

@@ -47,7 +47,7 @@ pub(crate) fn run(
     pinned: Pinned,
     env: &Environment,
     output: Output,
-) -> Result<u8, NotRun> {
+) -> Result<i32, NotRun> {
     let cannot = |error: io::Error| {
         NotRun::Token(Error::new(
             Kind::Other,
@@ -59,7 +59,7 @@ pub(crate) fn run(
     let mut file = LiveFile::new(&env.place().map_err(NotRun::Token)?).map_err(NotRun::Token)?;
     file.hold(Some(&pinned.value)).map_err(cannot)?;
     command.env("HF_TOKEN_PATH", file.path());
-    let child = command.spawn().map_err(NotRun::Program)?;
+    let mut child = command.spawn().map_err(NotRun::Program)?;
     let file = Arc::new(Mutex::new(Some(file)));
     let follower = Follower::new(pinned, Arc::clone(&file), output);
     // It ends with this process: what it waits for may never come.
@@ -67,7 +67,7 @@ pub(crate) fn run(
     if let Err(error) = following {
         output.note(&format!("the token will not be kept fresh: {error}"));
     }
-    let status = signals.until_end(&child).map_err(cannot);
+    let status = signals.until_end(&mut child).map_err(cannot);
     drop(file.lock().unwrap_or_else(PoisonError::into_inner).take());
     status
 }

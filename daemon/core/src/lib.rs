@@ -11,4 +11,5 @@ pub mod observe;
 mod python;
 pub mod reconcile;
 pub mod renewal;
+pub mod text;
 pub mod view;

@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::Path;
 
 use hfd_proto::{Secret, TokenName, escape};
+use zeroize::Zeroizing;
 
 use crate::ini::Document;
+use crate::text::{Encoding, decode};
 
 /// Both files of a mirror, read as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +128,18 @@ impl Stored {
                     })
                     .collect(),
             ),
+        }
+    }
+
+    /// The same of a file that may have another encoding.
+    pub fn parse_as(content: &[u8], encoding: Encoding) -> Self {
+        match encoding {
+            Encoding::Utf8 => Self::parse(content),
+            // What cannot be decoded is for the reader to tell.
+            other => match decode(content, other) {
+                Some(text) => Self::parse(Zeroizing::new(text.into_owned()).as_bytes()),
+                None => Self::parse(content),
+            },
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Where Hugging Face tools look, compared with Python's posixpath and huggingface_hub's rules.
+//! Where Hugging Face tools look, compared with Python's posixpath and ntpath, and huggingface_hub's rules.
 
 mod oracle;
 
 use std::collections::BTreeMap;
 
-use hfd_core::home::{TokenPath, env_token, implicit_disabled};
+use hfd_core::home::{Rules, TokenPath, env_token, implicit_disabled};
 use oracle::{Random, ask};
 use serde::Serialize;
 use serde_json::json;
@@ -14,6 +14,8 @@ const SCRIPT: &str = include_str!("oracle/paths.py");
 /// An environment and the password database.
 #[derive(Debug, Serialize)]
 struct Case {
+    /// The module of Python that has the rules.
+    rules: &'static str,
     env: BTreeMap<String, String>,
     /// Home directories; the calling user's under the empty name.
     accounts: BTreeMap<String, String>,
@@ -61,6 +63,38 @@ const PATHS: &[&str] = &[
     "${HOME}/x",
     "$UNSET",
 ];
+/// What Windows has beside that.
+const WINDOWS: &[&str] = &[
+    "C:",
+    "c:",
+    "D:",
+    "C:\\",
+    "\\",
+    "\\",
+    "\\\\",
+    "//",
+    "\\\\?\\UNC\\",
+    "//?/unc/",
+    "\\\\.\\",
+    "host",
+    "share\\",
+    "~alice\\",
+    "~me\\",
+    "%A%",
+    "%B%",
+    "%",
+    "%%",
+    "%A_B%",
+    "%HOME",
+    "'",
+    "'",
+    "$A-B",
+    "$A-",
+    "é:",
+    "Users\\me",
+    "%no such%",
+    "-",
+];
 const TOKENS: &[&str] = &[
     "hf_A", "hf_B", " ", "\n", "\r\n", "\t", "\u{1c}", "\u{85}", "\u{a0}", "\u{feff}", "é",
     "\u{0b}",
@@ -71,14 +105,23 @@ const TRUTHS: &[&str] = &[
 
 #[test]
 fn paths_tokens_and_switches_are_those_of_huggingface_hub() {
+    compare(Rules::Posix, "posixpath");
+}
+
+#[test]
+fn they_are_on_windows_too() {
+    compare(Rules::Windows, "ntpath");
+}
+
+fn compare(rules: Rules, module: &'static str) {
     let mut random = Random::new(1988);
-    let cases: Vec<Case> = (0..10_000).map(|_| generate(&mut random)).collect();
+    let cases: Vec<Case> = (0..10_000).map(|_| generate(module, &mut random)).collect();
     let answers = ask(SCRIPT, &cases);
     assert_eq!(answers.len(), cases.len());
     for (case, expected) in cases.iter().zip(&answers) {
         let env = |name: &str| case.env.get(name).cloned();
         let account = |name: Option<&str>| case.accounts.get(name.unwrap_or_default()).cloned();
-        let path = TokenPath::resolve(env, account);
+        let path = TokenPath::resolve(rules, env, account);
         let ours = json!({
             "token_path": path.as_path(),
             "stored_tokens": path.stored_tokens(),
@@ -99,17 +142,27 @@ fn paths_tokens_and_switches_are_those_of_huggingface_hub() {
     );
 }
 
-fn generate(random: &mut Random) -> Case {
+fn generate(rules: &'static str, random: &mut Random) -> Case {
     let mut env = BTreeMap::new();
+    let windows = [PATHS, WINDOWS, WINDOWS].concat();
+    let paths = match rules {
+        "ntpath" => &windows[..],
+        _ => PATHS,
+    };
     for (name, pieces, length, unset_once_in) in [
-        ("HF_HOME", PATHS, 6, 2),
-        ("HF_TOKEN_PATH", PATHS, 6, 2),
-        ("XDG_CACHE_HOME", PATHS, 6, 2),
-        ("HOME", PATHS, 4, 6),
-        ("A", PATHS, 4, 6),
-        ("B", PATHS, 4, 6),
-        ("A_B", PATHS, 4, 2),
-        ("no such", PATHS, 4, 2),
+        ("HF_HOME", paths, 6, 2),
+        ("HF_TOKEN_PATH", paths, 6, 2),
+        ("XDG_CACHE_HOME", paths, 6, 2),
+        ("HOME", paths, 4, 6),
+        ("USERPROFILE", paths, 4, 3),
+        ("HOMEPATH", paths, 4, 3),
+        ("HOMEDRIVE", paths, 2, 3),
+        ("USERNAME", &["me", "alice", "share", "a", "~"], 2, 6),
+        ("A", paths, 4, 6),
+        ("A-B", paths, 4, 2),
+        ("B", paths, 4, 6),
+        ("A_B", paths, 4, 2),
+        ("no such", paths, 4, 2),
         ("HF_TOKEN", TOKENS, 5, 2),
         ("HUGGING_FACE_HUB_TOKEN", TOKENS, 5, 2),
         ("HF_HUB_DISABLE_IMPLICIT_TOKEN", TRUTHS, 2, 2),
@@ -125,5 +178,9 @@ fn generate(random: &mut Random) -> Case {
             random.pick(&["/home/me", "/", "", "/root//"]).to_owned(),
         );
     }
-    Case { env, accounts }
+    Case {
+        rules,
+        env,
+        accounts,
+    }
 }

@@ -15,6 +15,7 @@ use super::Worker;
 use super::change::{self, items};
 use super::sync::{Trouble, What, shown};
 use crate::mirror::{Displaced, NewFiles, Seen, WriteError, leftovers, lies_about, write};
+use crate::os;
 
 /// How long a write waits for the lock, and for programs that have a file open: a switch is to be
 /// felt by nobody.
@@ -233,7 +234,7 @@ impl Worker {
                 }
             }
         }
-        Ok(document.to_bytes())
+        Ok(os::as_text(document.to_bytes()))
     }
 
     /// A value for a file: from the file itself, from memory, else from the store.

@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, Kind, escape};
 use reqwest::{Client, NoProxy, Proxy, Url};
-use rustix::fs::OFlags;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -193,7 +192,7 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
     let file = std::fs::OpenOptions::new()
         .read(true)
         // A FIFO would wait for its writer for ever.
-        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .without_waiting()
         .open(path)
         .map_err(|error| cannot(error.to_string()))?;
     let metadata = file.metadata().map_err(|error| cannot(error.to_string()))?;

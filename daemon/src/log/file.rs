@@ -1,12 +1,13 @@
 //! A log file that cannot grow without end.
 
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::is_own_file;
 use hfd_proto::{Error, Kind, escape};
-use rustix::fs::OFlags;
+
+use crate::os;
 
 /// Where a new file is begun. Two of them hold weeks of ordinary life.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -58,25 +59,21 @@ impl Rotated {
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        // Neither through a link to a file of someone's choice, nor waiting at a FIFO.
-        .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32)
-        .open(path)?;
+    let file = os::own_now(OpenOptions::new().append(true).create(true)).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.uid() != rustix::process::geteuid().as_raw() {
+    if !metadata.is_file() || !is_own_file(&file)? {
         return Err(io::Error::other("it is not a regular file of yours"));
     }
-    if metadata.mode() & 0o077 != 0 {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-    }
+    os::close_to_others(&file)?;
     Ok((file, metadata.len()))
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -119,7 +116,9 @@ mod tests {
         let link = temp.path().join("link");
         std::os::unix::fs::symlink(&target, &link).unwrap();
         let fifo = temp.path().join("fifo");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        // rustix has no call for it on macOS.
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
         for path in [link, fifo, temp.path().join("none/hfdd.log")] {
             let error = Rotated::open(&path).unwrap_err();
             assert!(error.message.contains("cannot open the log"), "{error}");

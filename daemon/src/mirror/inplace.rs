@@ -4,19 +4,19 @@
 //! The copy, `.hfd-i-s-<16 hex>` or `.hfd-i-t-<16 hex>`, holds the length of the old content in eight
 //! bytes, the old content, and the new.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hfd_proto::Home;
 use zeroize::Zeroizing;
 
+use super::file::{self, is_at, write_at};
 use super::lease::{self, Kind, Refused};
 use super::leftover::{Which, incomplete, ours, remove};
 use super::observe::{content_of, stored_path};
-use super::place::{Change, Done, Kernel};
+use super::place::{Change, Done, Kernel, Obstacle};
 use super::write::{WriteError, resolve};
 
 /// How long is waited for a program that has a damaged file open.
@@ -26,7 +26,7 @@ impl Change<'_> {
     /// Writes into the file itself, while nobody else has it open.
     pub(super) fn in_place(&self, new: &[u8]) -> Result<Done, WriteError> {
         let old = self.old.ok_or(WriteError::Moved)?;
-        let copy = Copy::make(self, old, new).map_err(|error| self.error(error))?;
+        let copy = Copy::make(self, old, new).map_err(|error| self.error(Obstacle::Io(error)))?;
         let file = open(self.target)?;
         let lease = match (self.kernel.lease)(&file, Kind::Write, self.deadline) {
             Ok(lease) => Some(lease),
@@ -44,7 +44,7 @@ impl Change<'_> {
                 tracing::error!(%error, "a file is damaged; it is mended when it can be written");
                 copy.leave();
             }
-            return Err(self.error(error));
+            return Err(self.error(Obstacle::Io(error)));
         }
         Ok(Done {
             plainly: lease.is_none(),
@@ -109,18 +109,13 @@ fn is_mixture(content: &[u8], old: &[u8], new: &[u8]) -> bool {
 }
 
 fn open(target: &Path) -> Result<File, WriteError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(target)
-        .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => WriteError::Moved,
-            _ => WriteError::Io {
-                path: target.to_owned(),
-                source,
-            },
-        })
+    file::open_to_write(target).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => WriteError::Moved,
+        _ => WriteError::Io {
+            path: target.to_owned(),
+            source,
+        },
+    })
 }
 
 fn overwrite(file: &File, content: &[u8], was: usize, kernel: Kernel) -> io::Result<()> {
@@ -132,13 +127,6 @@ fn overwrite(file: &File, content: &[u8], was: usize, kernel: Kernel) -> io::Res
     (kernel.put)(file, start, 0)?;
     file.set_len(content.len() as u64)?;
     (kernel.flush)(file)
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(here), Ok(there)) => (here.dev(), here.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
 }
 
 /// Old and new content beside a file, durable; removed when it is dropped.
@@ -154,19 +142,15 @@ impl Copy {
             path: directory.join(incomplete()),
             needed: false,
         };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&copy.path)?;
+        let file = file::create(&copy.path)?;
         let length = (old.len() as u64).to_le_bytes();
         let content = Zeroizing::new([&length, old, new].concat());
-        file.write_all_at(&content, 0)?;
+        write_at(&file, &content, 0)?;
         (change.kernel.flush)(&file)?;
         let complete = directory.join(change.which.copy());
         std::fs::rename(&copy.path, &complete)?;
         copy.path = complete;
-        (change.kernel.flush)(&File::open(directory)?)?;
+        change.kernel.flush_directory(directory)?;
         Ok(copy)
     }
 
@@ -189,11 +173,7 @@ type Both = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
 
 /// What a copy holds; nothing where it is none.
 fn read_copy(path: &Path, which: Which) -> Option<Both> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-        .open(path)
-        .ok()?;
+    let file = file::open_itself(path).ok()?;
     let content = content_of(&file, 8 + 2 * which.limit()).ok()?;
     let (length, both) = content.split_first_chunk::<8>()?;
     let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;

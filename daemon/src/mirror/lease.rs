@@ -1,20 +1,20 @@
-//! File leases: how the kernel says that nobody has a file open.
-//!
-//! fcntl(2), "Leases". A read lease is granted when no descriptor is open for writing, a write lease
-//! when no other descriptor is open at all. Whoever opens the file while the lease stands waits until
-//! it is given back, and only then truncates. Leases are local, and for the owner of the file.
+//! File leases: how the system says that nobody has a file open. Each system has a module with the
+//! same names.
 
-#![allow(unsafe_code)] // fcntl(2): neither std nor rustix knows leases
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(super) use linux::{Lease, take, take_to_look};
 
-use std::fs::File;
-use std::io;
-use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, RawFd};
-use std::time::{Duration, Instant};
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(super) use macos::{Lease, take, take_to_look};
 
-/// How long to wait before a refused lease is asked for again. Writers of these files close them
-/// within microseconds.
-const RETRY: Duration = Duration::from_millis(1);
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(super) use windows::{Lease, take, take_to_look};
 
 /// What the file is leased for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,93 +29,8 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// Somebody has the file open.
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "there nobody knows"))]
     Open,
     /// This file system, or this system, has no leases.
     Unsupported,
-}
-
-/// A lease, given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Lease<'file> {
-    descriptor: RawFd,
-    kind: Kind,
-    file: PhantomData<&'file File>,
-}
-
-/// Takes a lease, asking again until `deadline` while the file is open elsewhere. It is asked for at
-/// least once.
-pub(super) fn take(file: &File, kind: Kind, deadline: Instant) -> Result<Lease<'_>, Refused> {
-    loop {
-        match take_now(file, kind) {
-            Err(Refused::Open) if Instant::now() < deadline => std::thread::sleep(RETRY),
-            outcome => return outcome,
-        }
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn take_now(file: &File, kind: Kind) -> Result<Lease<'_>, Refused> {
-    let descriptor = file.as_raw_fd();
-    let wanted = match kind {
-        Kind::Read => libc::F_RDLCK,
-        Kind::Write => libc::F_WRLCK,
-    };
-    // Who opens the file sends a signal to the holder. The one that the kernel chooses ends a
-    // process; this one means nothing to a process that did not ask for it (signal(7)).
-    let outcome = fcntl(descriptor, F_SETSIG, libc::SIGURG)
-        .and_then(|_| fcntl(descriptor, libc::F_SETLEASE, wanted));
-    match outcome {
-        Ok(_) => Ok(Lease {
-            descriptor,
-            kind,
-            file: PhantomData,
-        }),
-        Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => Err(Refused::Open),
-        Err(_) => Err(Refused::Unsupported),
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn take_now(_: &File, _: Kind) -> Result<Lease<'_>, Refused> {
-    Err(Refused::Unsupported)
-}
-
-impl Lease<'_> {
-    /// Whether it still stands: not while somebody waits for the file.
-    #[cfg(target_os = "linux")]
-    pub(super) fn stands(&self) -> bool {
-        let wanted = match self.kind {
-            Kind::Read => libc::F_RDLCK,
-            Kind::Write => libc::F_WRLCK,
-        };
-        fcntl(self.descriptor, libc::F_GETLEASE, 0).is_ok_and(|lease| lease == wanted)
-    }
-
-    /// There are none here.
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn stands(&self) -> bool {
-        false
-    }
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        #[cfg(target_os = "linux")]
-        // Closing the file would give it back as well.
-        drop(fcntl(self.descriptor, libc::F_SETLEASE, libc::F_UNLCK));
-    }
-}
-
-/// From linux/fcntl.h; the libc crate lacks it.
-#[cfg(target_os = "linux")]
-const F_SETSIG: libc::c_int = 10;
-
-#[cfg(target_os = "linux")]
-fn fcntl(descriptor: RawFd, command: libc::c_int, argument: libc::c_int) -> io::Result<i32> {
-    // SAFETY: these commands take a number and touch no memory, and the descriptor is open: `take`
-    // borrows the file, and a lease keeps that borrow.
-    match unsafe { libc::fcntl(descriptor, command, argument) } {
-        -1 => Err(io::Error::last_os_error()),
-        answer => Ok(answer),
-    }
 }

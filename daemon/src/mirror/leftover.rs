@@ -5,9 +5,7 @@
 //! place, or they are what was found there, which must be read before it is removed. A daemon that
 //! is killed leaves them. `.hfd-i-…` is a copy for a file that is written in place (`inplace`).
 
-use std::fs::OpenOptions;
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -15,10 +13,11 @@ use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_proto::Home;
 use zeroize::Zeroizing;
 
-use super::inplace::mend;
 use super::lease::{self, Refused};
 use super::observe::{MAX_STORED, MAX_TOKEN, NotSeen, content_of, observe, stored_path};
 use super::write::{WriteError, resolve};
+use super::{file, inplace, place};
+use crate::os::ENCODING;
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +62,7 @@ impl Which {
     pub(super) fn observation(self, content: &[u8], other: &Observation) -> Observation {
         let mut observation = other.clone();
         match self {
-            Self::Stored => observation.stored = Stored::parse(content),
+            Self::Stored => observation.stored = Stored::parse_as(content, ENCODING),
             Self::Token => observation.token = TokenFile::parse(content),
         }
         observation
@@ -72,7 +71,7 @@ impl Which {
     /// Whether there is something in the content that can be taken up.
     pub(super) fn parses(self, content: &[u8]) -> bool {
         match self {
-            Self::Stored => !matches!(Stored::parse(content), Stored::Unreadable(_)),
+            Self::Stored => !matches!(Stored::parse_as(content, ENCODING), Stored::Unreadable(_)),
             Self::Token => !matches!(TokenFile::parse(content), TokenFile::Unreadable(_)),
         }
     }
@@ -94,18 +93,34 @@ pub(super) fn which(name: &str) -> Option<Which> {
     is_number(number).then_some(which)
 }
 
+/// Tells what was displaced from what displaced it, where the two cannot have one name.
+const DISPLACED: u64 = 1 << 63;
+
+/// The name of what the file of this name displaces, and the other way round; nothing for a name that
+/// is none of ours.
+#[cfg(windows)]
+pub(super) fn counterpart(name: &str) -> Option<String> {
+    which(name)?;
+    let (rest, number) = name.split_at_checked(name.len() - 16)?;
+    let number = u64::from_str_radix(number, 16).ok()?;
+    Some(format!("{rest}{:016x}", number ^ DISPLACED))
+}
+
 fn is_number(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A number that no other temporary file of this machine has.
+/// A number that no other temporary file of this machine has. Its highest bit is not set: a number
+/// that has it is of what was displaced by the file whose number is the same but for that.
 fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let time = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |since| since.as_nanos() as u64);
-    time ^ (u64::from(std::process::id()) << 40) ^ COUNT.fetch_add(1, Ordering::Relaxed)
+    let number =
+        time ^ (u64::from(std::process::id()) << 40) ^ COUNT.fetch_add(1, Ordering::Relaxed);
+    number & !DISPLACED
 }
 
 /// An edit of another program that lies in the place of nothing any more.
@@ -146,7 +161,7 @@ pub struct Leftovers {
 /// Where a file is damaged and cannot be mended now: it is not to be read.
 pub fn leftovers(home: &Home) -> Result<Leftovers, WriteError> {
     sweep(home);
-    mend(home)?;
+    inplace::mend(home)?;
     let mut left: Vec<_> = ours(home);
     left.retain(|(_, name)| which(name).is_some());
     let seen = match observe(home) {
@@ -199,6 +214,18 @@ pub fn lies_about(home: &Home) -> bool {
 /// Removes what a daemon left that was killed while it wrote: files that are not complete. What they
 /// hold is in the store, or the change that it belonged to is undone from there.
 pub(super) fn sweep(home: &Home) {
+    let complete = ours(home);
+    for (which, file) in [
+        (Which::Stored, stored_path(home)),
+        (Which::Token, home.token_path.clone()),
+    ] {
+        let complete = complete
+            .iter()
+            .filter(|(_, name)| self::which(name) == Some(which));
+        if let Ok(target) = resolve(&file) {
+            place::mend(&target, complete.map(|(path, _)| path.as_path()));
+        }
+    }
     for (path, name) in ours(home) {
         if name.strip_prefix(".hfd-").is_some_and(is_number) {
             remove(&path);
@@ -211,11 +238,9 @@ struct Unfinished;
 
 /// The content of a file that nobody has open for writing; nothing where it cannot be read.
 fn finished(path: &Path, which: Which) -> Result<Option<Zeroizing<Vec<u8>>>, Unfinished> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW)
-        .open(path);
-    let Ok(file) = file else { return Ok(None) };
+    let Ok(file) = file::open_itself(path) else {
+        return Ok(None);
+    };
     let lease = lease::take(&file, lease::Kind::Read, Instant::now());
     if matches!(lease, Err(Refused::Open)) {
         return Err(Unfinished);
@@ -236,13 +261,7 @@ pub(super) fn ours(home: &Home) -> Vec<(PathBuf, String)> {
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if name.starts_with(".hfd-")
-            && entry.metadata().is_ok_and(|metadata| {
-                metadata.is_file()
-                    && metadata.uid() == rustix::process::geteuid().as_raw()
-                    && metadata.nlink() == 1
-            })
-        {
+        if name.starts_with(".hfd-") && file::is_plain(&entry) {
             found.push((entry.path(), name));
         }
     }

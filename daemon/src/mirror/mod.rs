@@ -2,6 +2,7 @@
 //! system may hang; whoever waits for it does so with a deadline.
 
 mod disk;
+mod file;
 mod inplace;
 mod lease;
 mod leftover;
@@ -18,9 +19,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hfd_proto::Home;
 
 pub use disk::{Disk, Waiting};
+pub use file::Stamp;
 pub use leftover::{Displaced, Leftovers, leftovers, lies_about};
 pub use lock::Lock as Guard;
-pub use observe::{NotSeen, Seen, Stamp, Stamps, check_home, is_local, observe, stamps};
+pub use observe::{NotSeen, Seen, Stamps, check_home, is_local, observe, stamps};
 pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, hold, write};

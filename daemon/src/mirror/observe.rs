@@ -1,8 +1,7 @@
 //! Reading a mirror's two files as one, with enough care that nothing planted is taken for ours.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,9 @@ use hfd_core::observe::{Observation, Stored, TokenFile};
 use hfd_proto::{Home, escape};
 use zeroize::Zeroizing;
 
+use super::file::{self, Stamp, stamp};
 use super::lease::{self, Refused};
+use crate::os::ENCODING;
 
 /// 4,096 sections with two tokens of 2 KiB each, and as much again.
 pub(super) const MAX_STORED: u64 = 32 * 1024 * 1024;
@@ -25,16 +26,6 @@ const WRITERS: Duration = Duration::from_millis(300);
 /// Where there are no leases, a file that did not change for so long is whole: huggingface_hub writes
 /// what it has in one go.
 const UNLEASED: Duration = Duration::from_millis(20);
-
-/// What identifies a state of a file without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
-    device: u64,
-    inode: u64,
-    size: i64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
 
 /// The stamps of `stored_tokens` and `token`; `None` where there is no such file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,17 +70,6 @@ pub fn stamps(home: &Home) -> Stamps {
     }
 }
 
-/// The stamp of what a path leads to.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    rustix::fs::stat(path).ok().map(|stat| Stamp {
-        device: stat.st_dev,
-        inode: stat.st_ino,
-        size: stat.st_size,
-        modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
-        changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
-    })
-}
-
 /// `stored_tokens` lies beside `token`, whatever that is called.
 pub(super) fn stored_path(home: &Home) -> std::path::PathBuf {
     home.token_path.with_file_name("stored_tokens")
@@ -111,7 +91,7 @@ pub fn observe(home: &Home) -> Result<Seen, NotSeen> {
     let (stored, stored_raw) = parsed(
         read(&stored_path(home), MAX_STORED, deadline)?,
         Stored::Absent,
-        Stored::parse,
+        |content| Stored::parse_as(content, ENCODING),
         Stored::Unreadable,
     );
     let (token, token_raw) = parsed(
@@ -167,29 +147,12 @@ fn check_directory(path: &Path) -> Result<bool, NotSeen> {
         directory: escape(&path.to_string_lossy()),
         why,
     };
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(_) => return Err(not_ours("cannot be examined")),
-    };
-    if !metadata.is_dir() {
-        return Err(not_ours("is not a directory"));
+    match file::not_ours_alone(path) {
+        Ok(None) => Ok(true),
+        Ok(Some(why)) => Err(not_ours(why)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(_) => Err(not_ours("cannot be examined")),
     }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
-        return Err(not_ours("belongs to another user"));
-    }
-    if metadata.mode() & 0o022 != 0 && !group_is_ours_alone(&metadata) {
-        return Err(not_ours("can be written by others"));
-    }
-    Ok(true)
-}
-
-/// Debian and Fedora give each user a group of the same number with no other member, and a umask
-/// of 002: then a group-writable directory is private all the same.
-fn group_is_ours_alone(metadata: &Metadata) -> bool {
-    metadata.mode() & 0o002 == 0
-        && metadata.gid() == metadata.uid()
-        && metadata.gid() == rustix::process::getegid().as_raw()
 }
 
 /// Whether a directory may become a mirror: absolute, and ours alone to write or not there yet
@@ -215,16 +178,20 @@ type Content = Result<Option<Zeroizing<Vec<u8>>>, String>;
 fn read(path: &Path, limit: u64, deadline: Instant) -> Result<Content, NotSeen> {
     let unfinished = || NotSeen::Unfinished(escape(&path.to_string_lossy()));
     loop {
-        let file = match open(path) {
-            Ok(Some(file)) => file,
-            Ok(None) => return Ok(Ok(None)),
-            Err(why) => return Ok(Err(why)),
+        let file = match file::open(path) {
+            Ok(file) => file,
+            Err(error) => {
+                return Ok(match error.kind() {
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
+                    _ => Err(error.to_string()),
+                });
+            }
         };
         if let Err(why) = check(&file, limit) {
             return Ok(Err(why));
         }
         // While the lease stands, whoever comes to write waits.
-        let lease = lease::take(&file, lease::Kind::Read, deadline);
+        let lease = lease::take_to_look(&file, deadline);
         match lease {
             Err(Refused::Open) => return Err(unfinished()),
             Ok(_) => return Ok(content_of(&file, limit).map(Some)),
@@ -240,21 +207,6 @@ fn read(path: &Path, limit: u64, deadline: Instant) -> Result<Content, NotSeen> 
         if Instant::now() >= deadline {
             return Err(unfinished());
         }
-    }
-}
-
-fn open(path: &Path) -> Result<Option<File>, String> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        // A FIFO would hold the open for ever.
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-        .open(path);
-    match file {
-        Ok(file) => Ok(Some(file)),
-        Err(error) => match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(None),
-            _ => Err(error.to_string()),
-        },
     }
 }
 
@@ -277,20 +229,20 @@ pub(super) fn content_of(file: &File, limit: u64) -> Result<Zeroizing<Vec<u8>>, 
 
 /// The length of a file that may be read.
 fn check(file: &File, limit: u64) -> Result<u64, String> {
-    let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
+    let found = file::describe(file).map_err(|error| error.to_string())?;
+    if !found.regular {
         return Err("it is not a regular file".to_owned());
     }
-    if metadata.uid() != rustix::process::geteuid().as_raw() {
+    if !found.ours {
         return Err("it belongs to another user".to_owned());
     }
-    if metadata.nlink() > 1 {
+    if found.links > 1 {
         return Err("it has several hard links".to_owned());
     }
-    if metadata.len() > limit {
+    if found.length > limit {
         return Err("it is far too long".to_owned());
     }
-    Ok(metadata.len())
+    Ok(found.length)
 }
 
 /// Whether a `stat` of these files is sure to return at once: they, and what they are links to, lie on
@@ -305,23 +257,11 @@ pub fn is_local(home: &Home) -> bool {
 }
 
 fn lies_local(path: &Path) -> bool {
-    // From statfs(2) and linux/magic.h.
-    const LOCAL: [u64; 9] = [
-        0xEF53,      // ext2, ext3, ext4
-        0x0102_1994, // tmpfs
-        0x5846_5342, // xfs
-        0x9123_683E, // btrfs
-        0x794C_7630, // overlayfs
-        0x2FC1_2FC1, // zfs
-        0xF2F5_2010, // f2fs
-        0xCA45_1A4E, // bcachefs
-        0x8584_58F6, // ramfs
-    ];
     let mut nearest = path.parent();
     while let Some(directory) = nearest {
-        match rustix::fs::statfs(directory) {
-            Ok(statfs) => return LOCAL.contains(&(statfs.f_type as u64)),
-            Err(rustix::io::Errno::NOENT) => nearest = directory.parent(),
+        match file::is_local(directory) {
+            Ok(local) => return local,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => nearest = directory.parent(),
             Err(_) => return false,
         }
     }

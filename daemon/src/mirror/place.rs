@@ -1,40 +1,47 @@
 //! One file, put where another one is. What was there is looked at afterwards: only then can nobody
 //! have changed it unseen.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::lease::{self, Kind, Lease, Refused};
+use super::file::{self, Stamp, stamp};
+use super::lease::{Kind, Lease, Refused};
 use super::leftover::{Which, remove};
-use super::observe::{Stamp, content_of, stamp};
+use super::observe::content_of;
 use super::write::WriteError;
 
-/// What is asked of the kernel, so that tests can have it refuse.
-#[derive(Clone, Copy)]
-pub(super) struct Kernel {
-    pub(super) rename: fn(&Path, &Path, RenameFlags) -> rustix::io::Result<()>,
-    pub(super) link: fn(&Path, &Path) -> io::Result<()>,
-    pub(super) lease: fn(&File, Kind, Instant) -> Result<Lease<'_>, Refused>,
-    pub(super) flush: fn(&File) -> io::Result<()>,
-    /// Writes into a file at an offset.
-    pub(super) put: fn(&File, &[u8], u64) -> io::Result<()>,
-}
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(super) use unix::{Kernel, mend};
 
-impl Kernel {
-    pub(super) const REAL: Self = Self {
-        rename: |from, to, flags| renameat_with(CWD, from, CWD, to, flags),
-        link: |from, to| std::fs::hard_link(from, to),
-        lease: lease::take,
-        flush: File::sync_data,
-        put: |file, bytes, offset| file.write_all_at(bytes, offset),
-    };
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+pub(super) use windows::{Kernel, mend};
+
+/// Why one file did not take the place of another.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    /// There is nothing at the place any more.
+    Gone,
+    /// There is something at the place that was empty.
+    Occupied,
+    /// The place is a mount point.
+    #[cfg_attr(windows, expect(dead_code, reason = "a file is no mount point there"))]
+    Mounted,
+    /// The file system cannot do that.
+    #[cfg_attr(windows, expect(dead_code, reason = "all can"))]
+    Unsupported,
+    /// A program that has the file open forbids it.
+    #[cfg_attr(unix, expect(dead_code, reason = "nobody can forbid it"))]
+    Open,
+    /// Anything else.
+    Io(io::Error),
 }
 
 /// What is to become of one file.
@@ -88,19 +95,14 @@ impl Change<'_> {
     /// and is not known to be taken up.
     pub(super) fn replace(&self, temporary: &Path, new: &[u8]) -> Result<Done, WriteError> {
         let outcome = match self.stamp {
-            Some(_) => {
-                match (self.kernel.rename)(temporary, self.target, RenameFlags::EXCHANGE) {
-                    Ok(()) => {
-                        return self.settle(temporary, || self.exchange_back(temporary, new));
-                    }
-                    // A tool has removed it: not to be raised.
-                    Err(Errno::NOENT) => Err(WriteError::Moved),
-                    // A mount point.
-                    Err(Errno::BUSY | Errno::XDEV) => self.in_place(new),
-                    Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => self.rename(temporary),
-                    Err(error) => Err(self.error(error)),
+            Some(_) => match (self.kernel).exchange(temporary, self.target, self.deadline) {
+                Ok(displaced) => {
+                    return self.settle(&displaced, || self.exchange_back(&displaced, new));
                 }
-            }
+                Err(Obstacle::Mounted) => self.in_place(new),
+                Err(Obstacle::Unsupported) => self.rename(temporary),
+                Err(obstacle) => Err(self.error(obstacle)),
+            },
             None => self.create(temporary),
         };
         remove(temporary);
@@ -109,22 +111,10 @@ impl Change<'_> {
 
     /// The same where there was nothing.
     fn create(&self, temporary: &Path) -> Result<Done, WriteError> {
-        match (self.kernel.rename)(temporary, self.target, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(Done::default()),
-            Err(Errno::EXIST) => return Err(WriteError::Moved),
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(self.error(error)),
-        }
-        match (self.kernel.link)(temporary, self.target) {
+        match self.kernel.create(temporary, self.target, self.deadline) {
             Ok(()) => Ok(Done::default()),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EEXIST) => Err(WriteError::Moved),
-                // link(2): EPERM is a file system without links.
-                Some(libc::EPERM | libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL) => {
-                    self.rename(temporary)
-                }
-                _ => Err(self.error(error)),
-            },
+            Err(Obstacle::Unsupported) => self.rename(temporary),
+            Err(obstacle) => Err(self.error(obstacle)),
         }
     }
 
@@ -133,8 +123,9 @@ impl Change<'_> {
         if stamp(self.target) != self.stamp {
             return Err(WriteError::Moved);
         }
-        (self.kernel.rename)(temporary, self.target, RenameFlags::empty())
-            .map_err(|error| self.error(error))?;
+        self.kernel
+            .rename(temporary, self.target)
+            .map_err(|obstacle| self.error(obstacle))?;
         Ok(Done {
             plainly: true,
             ..Done::default()
@@ -146,18 +137,16 @@ impl Change<'_> {
         if self.stamp.is_none() {
             return Ok(Done::default());
         }
-        // The name is new: nothing is replaced.
-        match (self.kernel.rename)(self.target, aside, RenameFlags::empty()) {
+        match (self.kernel).take_away(self.target, aside, self.deadline) {
             Ok(()) => self.settle(aside, || {
-                let back = (self.kernel.rename)(aside, self.target, RenameFlags::NOREPLACE);
+                let back = self.kernel.put_back(aside, self.target);
                 if let Err(error) = back {
-                    tracing::warn!(%error, "a file stays aside");
+                    tracing::warn!(?error, "a file stays aside");
                 }
             }),
-            Err(Errno::NOENT) => Err(WriteError::Moved),
             // A mount point cannot be removed. Upstream reads an empty file as none.
-            Err(Errno::BUSY | Errno::XDEV) => self.in_place(b""),
-            Err(error) => Err(self.error(error)),
+            Err(Obstacle::Mounted) => self.in_place(b""),
+            Err(obstacle) => Err(self.error(obstacle)),
         }
     }
 
@@ -184,11 +173,7 @@ impl Change<'_> {
 
     /// Also says whether a lease told that nobody writes.
     fn find(&self, path: &Path) -> (Found, bool) {
-        let opened = OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path);
-        let file = match opened {
+        let file = match file::open_itself(path) {
             Ok(file) if file.metadata().is_ok_and(|metadata| metadata.is_file()) => file,
             _ => return (Found::Unusable, true),
         };
@@ -226,12 +211,7 @@ impl Change<'_> {
     /// An edit of a file that was just removed is given a name again.
     fn rescue(&self, file: &File, path: &Path) -> Found {
         let saved = content_of(file, self.which.limit()).and_then(|content| {
-            let saved = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(path)
-                .and_then(|saved| saved.write_all_at(&content, 0));
+            let saved = file::create(path).and_then(|saved| file::write_at(&saved, &content, 0));
             saved.map_err(|error| error.to_string()).map(|()| content)
         });
         match saved {
@@ -248,24 +228,31 @@ impl Change<'_> {
     }
 
     /// Undoes an exchange. What was ours goes, unless a tool has changed it meanwhile.
-    fn exchange_back(&self, temporary: &Path, new: &[u8]) {
-        match (self.kernel.rename)(temporary, self.target, RenameFlags::EXCHANGE) {
-            Ok(()) => {
-                let ours = Change {
+    fn exchange_back(&self, displaced: &Path, new: &[u8]) {
+        match (self.kernel).exchange(displaced, self.target, self.deadline) {
+            Ok(ours) => {
+                let change = Change {
                     old: Some(new),
                     ..*self
                 };
                 // Anything else stays as a leftover.
-                drop(ours.find(temporary));
+                drop(change.find(&ours));
             }
-            Err(error) => tracing::warn!(%error, "a file stays aside"),
+            Err(error) => tracing::warn!(?error, "a file stays aside"),
         }
     }
 
-    pub(super) fn error(&self, source: impl Into<io::Error>) -> WriteError {
-        WriteError::Io {
-            path: self.target.to_owned(),
-            source: source.into(),
+    pub(super) fn error(&self, obstacle: Obstacle) -> WriteError {
+        let path = self.target.to_owned();
+        match obstacle {
+            // A tool has removed it: not to be raised. Or it has made one.
+            Obstacle::Gone | Obstacle::Occupied => WriteError::Moved,
+            Obstacle::Open => WriteError::Busy(path),
+            Obstacle::Mounted | Obstacle::Unsupported => WriteError::Io {
+                path,
+                source: io::ErrorKind::Unsupported.into(),
+            },
+            Obstacle::Io(source) => WriteError::Io { path, source },
         }
     }
 }

@@ -2,11 +2,12 @@
 //! two files.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use hfd_proto::Home;
+
+use super::file;
 
 /// How long ago the files, or what stands in their directory, changed. A clock that was set back
 /// makes everything old: then nothing is waited for.
@@ -29,9 +30,9 @@ pub fn age(home: &Home) -> Duration {
 /// What tells a directory from another one at the same place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Directory {
-    device: u64,
-    inode: u64,
-    /// The inode of a directory that was removed is soon used again.
+    /// File system and number.
+    number: (u64, u64),
+    /// The number of a directory that was removed is soon used again.
     born: Option<SystemTime>,
 }
 
@@ -40,8 +41,7 @@ pub fn directory(home: &Home) -> Option<Directory> {
     let directory = home.token_path.parent().unwrap_or(Path::new("/"));
     let found = std::fs::metadata(directory).ok()?;
     Some(Directory {
-        device: found.dev(),
-        inode: found.ino(),
+        number: file::number(directory, &found),
         born: found.created().ok(),
     })
 }
@@ -66,8 +66,7 @@ pub fn surroundings(home: &Home) -> u64 {
         })
         .map(|entry| {
             let found = entry.metadata().ok();
-            let found = found.map(|found| (found.ino(), found.mtime(), found.mtime_nsec()));
-            (entry.file_name(), found)
+            (entry.file_name(), found.as_ref().map(file::trace))
         })
         .collect();
     entries.sort();

@@ -1,5 +1,5 @@
-//! Notices what other programs do to the files of mirrors: one inotify instance for all of them
-//! (inotify(7)), and a slow look where a file system does not tell.
+//! Notices what other programs do to the files of mirrors: the system tells (`source`), and a slow
+//! look helps where a file system does not.
 //!
 //! Directories are watched, not files, since a file is often replaced. Two names in each count,
 //! `token` and `stored_tokens`, and those they are links to; so does the closing of a file that was
@@ -11,27 +11,24 @@
 //! system knows nothing of other machines' writes, and one in user space may hang whoever asks it.
 //! Their files are asked for their stamps every two seconds, by a thread of the mirror's own.
 
-#![allow(unsafe_code)] // AsyncFd: its safe constructors are deprecated
-
-mod events;
+#[cfg(target_os = "linux")]
+#[path = "watch/inotify.rs"]
+mod source;
+#[cfg(not(target_os = "linux"))]
+#[path = "watch/notify.rs"]
+mod source;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use hfd_proto::Home;
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags};
-use rustix::io::Errno;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
 
-use self::events::{Event, add, on_the_way, read};
+use self::source::Source;
 use super::Disk;
-use super::leftover::which;
-use super::observe::{stamps, stored_path};
+use super::observe::stamps;
 
 /// So long nothing may happen before files count as quiet: upstream's login writes both within it.
 const QUIET: Duration = Duration::from_millis(100);
@@ -54,9 +51,8 @@ pub enum Noticed {
 /// Watches the files of mirrors. To be used within a runtime of tokio.
 #[derive(Debug)]
 pub struct Watch {
-    inotify: AsyncFd<OwnedFd>,
+    source: Source,
     mirrors: BTreeMap<Home, Mirror>,
-    directories: BTreeMap<i32, Directory>,
     /// Not yet returned by [`Watch::next`], each once.
     busy: VecDeque<Home>,
     polled: UnboundedReceiver<Home>,
@@ -94,24 +90,27 @@ impl Unrest {
     }
 }
 
-/// For whom a directory is watched: the names that count.
-type Directory = BTreeMap<Home, BTreeSet<OsString>>;
+/// What the system has told.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct News {
+    /// Whose files something happened to; all that are watched, where the system has lost count.
+    homes: BTreeSet<Home>,
+    lost_count: bool,
+    /// Other directories are to be watched now.
+    moved: bool,
+}
 
 impl Watch {
     /// Watches nothing yet.
     ///
     /// # Errors
-    /// When the system gives no inotify instance (fs.inotify.max_user_instances).
+    /// When the system has nothing left to watch with (Linux: fs.inotify.max_user_instances).
     pub fn new() -> io::Result<Self> {
-        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        let source = Source::new()?;
         let (polls, polled) = unbounded_channel();
-        // SAFETY: the descriptor is owned, and stays the same and open as long as it is registered.
-        let inotify =
-            unsafe { AsyncFd::register_with_interest(inotify, tokio::io::Interest::READABLE) }?;
         Ok(Self {
-            inotify,
+            source,
             mirrors: BTreeMap::new(),
-            directories: BTreeMap::new(),
             busy: VecDeque::new(),
             polled,
             polls,
@@ -163,19 +162,7 @@ impl Watch {
             tokio::select! {
                 // What happened before the end of the quiet time is read before that is told.
                 biased;
-                ready = self.inotify.readable() => match ready {
-                    Ok(mut ready) => {
-                        let events = read(self.inotify.get_ref());
-                        // Everything was read: a new event makes it ready again.
-                        ready.clear_ready();
-                        self.take(events);
-                    }
-                    Err(error) => {
-                        // The runtime is ending.
-                        tracing::error!(%error, "files are no longer watched");
-                        return std::future::pending().await;
-                    }
-                },
+                news = self.source.news() => self.take(news),
                 Some(home) = self.polled.recv() => self.happened(home),
                 () = quiet => {}
             }
@@ -202,76 +189,44 @@ impl Watch {
         }
     }
 
-    fn take(&mut self, events: Vec<Event>) {
-        let mut concerned = BTreeSet::new();
-        let mut arm = false;
-        for event in events {
-            if event.flags.contains(ReadFlags::QUEUE_OVERFLOW) {
-                let local = self.mirrors.iter().filter(|(_, mirror)| mirror.local);
-                concerned.extend(local.map(|(home, _)| home.clone()));
-                arm = true;
-                continue;
-            }
-            // A directory that was let go of may have events left.
-            let Some(directory) = self.directories.get(&event.watch) else {
-                continue;
-            };
-            let homes = match &event.name {
-                // Of the directory itself.
-                None => directory.keys().cloned().collect(),
-                Some(name) => concerns(directory, name, event.flags),
-            };
-            arm |= !homes.is_empty() && !event.flags.contains(ReadFlags::CLOSE_WRITE);
-            concerned.extend(homes);
-            if event.flags.contains(ReadFlags::IGNORED) {
-                self.directories.remove(&event.watch);
-            }
+    fn take(&mut self, news: News) {
+        let mut homes = news.homes;
+        if news.lost_count {
+            homes.extend(self.local());
         }
-        if arm {
+        if news.moved || news.lost_count {
             self.arm();
         }
-        for home in concerned {
+        for home in homes {
             self.happened(home);
         }
     }
 
-    /// Has the kernel watch what is to be watched now, and nothing else.
-    fn arm(&mut self) {
-        let mut directories: BTreeMap<i32, Directory> = BTreeMap::new();
+    /// The mirrors of which the system tells.
+    fn local(&self) -> Vec<Home> {
         let local = self.mirrors.iter().filter(|(_, mirror)| mirror.local);
-        let homes: Vec<_> = local.map(|(home, _)| home.clone()).collect();
+        local.map(|(home, _)| home.clone()).collect()
+    }
+
+    /// Has the system watch what is to be watched now, and nothing else.
+    fn arm(&mut self) {
+        let homes = self.local();
+        let mut failed = self.source.arm(&homes);
         for home in homes {
-            let files = [home.token_path.clone(), stored_path(&home)];
-            let places: BTreeSet<_> = files.iter().flat_map(|file| on_the_way(file)).collect();
-            let mut watched = Vec::new();
-            let outcome = places
-                .iter()
-                .try_for_each(|place| add(self.inotify.get_ref(), place, &mut watched));
-            for (watch, name) in watched {
-                let directory = directories.entry(watch).or_default();
-                directory.entry(home.clone()).or_default().insert(name);
-            }
-            match outcome {
-                Ok(()) => {
+            match failed.remove(&home) {
+                Some(error) => self.poll_instead(home, error),
+                None => {
                     if let Some(mirror) = self.mirrors.get_mut(&home) {
                         mirror.poll = None;
                     }
                 }
-                Err(error) => self.poll_instead(home, error),
             }
         }
-        for watch in self.directories.keys() {
-            if !directories.contains_key(watch) {
-                // It may be gone by itself.
-                let _ = inotify::remove_watch(self.inotify.get_ref(), *watch);
-            }
-        }
-        self.directories = directories;
     }
 
-    /// Where the kernel cannot watch, for one because so much is watched already
-    /// (fs.inotify.max_user_watches).
-    fn poll_instead(&mut self, home: Home, error: Errno) {
+    /// Where the system cannot watch, for one because so much is watched already (Linux:
+    /// fs.inotify.max_user_watches).
+    fn poll_instead(&mut self, home: Home, error: io::Error) {
         if self.mirrors.get(&home).is_some_and(|m| m.poll.is_some()) {
             return;
         }
@@ -311,16 +266,6 @@ impl Watch {
     }
 }
 
-/// For whom a name in a directory counts.
-fn concerns(directory: &Directory, name: &OsString, flags: ReadFlags) -> BTreeSet<Home> {
-    // Somebody has finished with what was displaced. Our own files are closed under another name.
-    let finished = flags.contains(ReadFlags::CLOSE_WRITE)
-        && name.to_str().is_some_and(|name| which(name).is_some());
-    let homes = directory
-        .iter()
-        .filter(|(_, names)| finished || names.contains(name));
-    homes.map(|(home, _)| home.clone()).collect()
-}
-
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

@@ -1,18 +1,17 @@
 //! Writing a mirror's files: never torn, and never over something that was not read.
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hfd_proto::Home;
 use zeroize::Zeroizing;
 
+use super::file::{self, stamp};
 use super::leftover::{Displaced, Which, incomplete, remove};
 use super::lock::{self, NotTaken};
-use super::observe::{Seen, Stamps, stamp, stamps, stored_path};
+use super::observe::{Seen, Stamps, stamps, stored_path};
 use super::place::{Change, Done, Kernel};
 
 /// New contents. A part that is `None` stays as it is.
@@ -161,7 +160,7 @@ pub(super) fn write_by(
         outcome = put_token(home, &token, new_token).map(|then| (then.after(before), Which::Token));
     }
     for directory in changed {
-        if let Err(error) = File::open(directory).and_then(|directory| (kernel.flush)(&directory)) {
+        if let Err(error) = kernel.flush_directory(directory) {
             // What was written is there; only a crash of the machine could take it back.
             tracing::warn!(%error, "a directory cannot be flushed");
         }
@@ -193,13 +192,8 @@ fn put_token(
     }
 }
 
-/// Only a directory that we make gets a mode from us.
 fn make_directory(directory: &Path) -> Result<(), WriteError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
-        .map_err(|source| io_error(directory, source))
+    file::make_directory(directory).map_err(|source| io_error(directory, source))
 }
 
 /// Takes the lock that lies beside `stored_tokens`; a link of that is not followed, as upstream
@@ -276,25 +270,7 @@ impl Drop for Prepared<'_> {
 
 /// Returns whether the group can read it.
 fn write_new(temporary: &Path, target: &Path, content: &[u8], kernel: Kernel) -> io::Result<bool> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(temporary)?;
-    // A group that was let in stays in; nobody else ever is.
-    let mut shared = false;
-    if let Ok(metadata) = std::fs::metadata(target) {
-        let group = metadata.mode() & 0o060;
-        // Not another group than that one: where it cannot be given the file, it loses it.
-        let same = || {
-            file.metadata().is_ok_and(|own| own.gid() == metadata.gid())
-                || std::os::unix::fs::fchown(&file, None, Some(metadata.gid())).is_ok()
-        };
-        if group != 0 && same() {
-            file.set_permissions(Permissions::from_mode(0o600 | group))?;
-            shared = true;
-        }
-    }
+    let (mut file, shared) = file::create_like(temporary, target)?;
     file.write_all(content)?;
     (kernel.flush)(&file)?;
     Ok(shared)
@@ -307,7 +283,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
     for _ in 0..40 {
         match std::fs::symlink_metadata(&target) {
             Ok(metadata) if metadata.file_type().is_symlink() => {
-                if metadata.uid() != rustix::process::geteuid().as_raw() {
+                if !file::is_own_link(&target, &metadata) {
                     return Err(WriteError::ForeignLink(target));
                 }
                 let link = std::fs::read_link(&target).map_err(|source| WriteError::Io {
@@ -319,7 +295,7 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
             _ => return Ok(target),
         }
     }
-    let source = io::Error::from_raw_os_error(libc::ELOOP);
+    let source = file::too_many_links();
     Err(WriteError::Io {
         path: path.to_owned(),
         source,
@@ -327,4 +303,5 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -16,6 +16,8 @@ mod file;
 mod handle;
 mod key;
 mod memory;
+#[cfg(any(test, target_os = "macos", windows))]
+mod native;
 #[cfg(target_os = "linux")]
 mod secret_service;
 mod worker;
@@ -29,20 +31,28 @@ pub use file::FileStore;
 pub use handle::{DEADLINE, Store};
 pub use key::{Key, Part};
 pub use memory::{Knobs, Memory};
+#[cfg(any(test, target_os = "macos", windows))]
+pub use native::Native;
 #[cfg(target_os = "linux")]
 pub use secret_service::SecretService;
 
 /// A place where secrets rest. One match per operation, here and nowhere else: a new kind of place
 /// is a variant, an arm in `each!` and in [`Backend::open`], and a bench in `tests/store_contract`.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one for each store, and it is moved once, into its worker"
+#[cfg_attr(
+    target_os = "linux",
+    expect(
+        clippy::large_enum_variant,
+        reason = "there is one for each store, and it is moved once, into its worker"
+    )
 )]
 pub enum Backend {
     /// The keychain of a Linux desktop.
     #[cfg(target_os = "linux")]
     SecretService(SecretService),
+    /// The keychain of macOS or Windows.
+    #[cfg(any(test, target_os = "macos", windows))]
+    Native(Native),
     /// An encrypted file of our own.
     File(FileStore),
     /// For tests: no configuration names it.
@@ -66,6 +76,8 @@ macro_rules! each {
         match $backend {
             #[cfg(target_os = "linux")]
             Backend::SecretService($place) => $call,
+            #[cfg(any(test, target_os = "macos", windows))]
+            Backend::Native($place) => $call,
             Backend::File($place) => $call,
             Backend::Memory($place) => $call,
         }
@@ -86,6 +98,10 @@ impl Backend {
             StoreId::SecretService => Some(Self::SecretService(SecretService::new(|name| {
                 std::env::var_os(name)
             }))),
+            #[cfg(target_os = "macos")]
+            StoreId::MacosKeychain => Some(Self::Native(Native::new())),
+            #[cfg(windows)]
+            StoreId::WindowsCredentialManager => Some(Self::Native(Native::new())),
             StoreId::File => Some(Self::File(FileStore::new(file_in(directory)))),
             _ => None,
         }

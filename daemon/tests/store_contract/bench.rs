@@ -11,6 +11,11 @@ use tempfile::TempDir;
 /// daemon does that was started again.
 pub(crate) trait Bench {
     fn store(&self) -> Store;
+
+    /// The bytes of the longest name that can be asked of it.
+    fn longest_name(&self) -> usize {
+        255
+    }
 }
 
 /// A place that can fail.

@@ -1,13 +1,24 @@
 //! What every store promises, asked of each of them: the one in memory that other tests use, the
-//! encrypted file, and a real gnome-keyring on a bus of its own.
+//! encrypted file, and the keychain of the system: on Linux a real gnome-keyring on a bus of its own, on
+//! Windows Credential Manager.
+//!
+//! What only a real keychain can do is asked of gnome-keyring alone, since neither of the other systems'
+//! can be locked, frozen or ended by a test. macOS' keychain is that of whoever runs the tests, and is
+//! not touched.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 
 mod bench;
+#[cfg(windows)]
+mod credential_manager;
 mod faults;
+#[cfg(unix)]
 mod file_faults;
+#[cfg(target_os = "linux")]
 mod keyring;
+#[cfg(target_os = "linux")]
 mod keyring_faults;
+#[cfg(target_os = "linux")]
 mod provider;
 mod stories;
 
@@ -26,6 +37,14 @@ macro_rules! contract {
                 crate::stories::$story(&crate::bench::InFile::new()).await;
             })+
         }
+        #[cfg(windows)]
+        mod windows {
+            $(#[tokio::test]
+            async fn $story() {
+                crate::stories::$story(&crate::credential_manager::Manager::alone().await).await;
+            })+
+        }
+        #[cfg(target_os = "linux")]
         mod gnome_keyring {
             $(#[tokio::test]
             async fn $story() {
@@ -57,6 +76,7 @@ macro_rules! faults {
                 crate::faults::$story(&mut crate::bench::InMemory::new()).await;
             })+
         }
+        #[cfg(target_os = "linux")]
         mod gnome_keyring_faults {
             $(#[tokio::test]
             async fn $story() {

@@ -43,7 +43,7 @@ pub(crate) async fn a_refresh_token_is_apart_from_its_token(bench: &impl Bench) 
 }
 
 pub(crate) async fn names_of_every_shape_come_back(bench: &impl Bench) {
-    let long = "é".repeat(127) + "x";
+    let long = "é".repeat((bench.longest_name() - 1) / 2) + "x";
     let names = [
         "a",
         " a ",
@@ -76,7 +76,6 @@ pub(crate) async fn names_of_every_shape_come_back(bench: &impl Bench) {
         "access",
         &long,
     ];
-    assert_eq!(long.len(), 255);
     let store = bench.store();
     for (number, name) in names.iter().enumerate() {
         let value = secret(&format!("hf_value_{number}"));

@@ -1,4 +1,4 @@
-//! `hfd service install` and `uninstall`: the unit file, and what systemd is told of it.
+//! `hfd service install` and `uninstall`: what defines the service, and what its manager is told of it.
 
 use std::path::{Path, PathBuf};
 
@@ -6,41 +6,27 @@ use hfd_proto::{Error, HandBack, Hello, Kind, Pending, Place, escape};
 use serde::Serialize;
 
 use super::end;
+use crate::autostart::Manager;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
 use crate::stop::Ended;
-use crate::systemd::{Manager, UNIT};
-use crate::{Context, session, spawn, unit};
-
-/// Not `hfd service logs`, which knows of a journal only while there is a service.
-const TELLS_MORE: &str = "`journalctl --user-unit=hfd.service` tells more, \
-                          `hfdd` in the foreground shows it as it happens";
+use crate::{Context, session, spawn};
 
 pub(super) fn install(context: &Context) -> Result<(), Failure> {
-    let (place, manager) = (context.env.place()?, Manager::of(&context.env));
-    let theirs = manager.environment().map_err(no_manager)?;
-    if let Some(variable) = unit::differing(&context.env, &theirs) {
-        return Err(elsewhere(variable).into());
-    }
-    let path = unit_path(context)?;
-    let content = unit::render(&program()?)?;
-    let before = unit::read(&path)?;
-    let was_enabled = manager.state()?.file == "enabled";
+    let (place, manager) = (context.env.place()?, Manager::of(&context.env)?);
+    manager.check_places(&context.env)?;
+    let content = manager.render(&program()?)?;
+    let before = manager.read()?;
+    let was_enabled = manager.state()?.enabled;
     let changed = before.as_ref() != Some(&content);
-    let running = put(
-        context,
-        &manager,
-        &place,
-        &path,
-        changed.then_some(&content),
-    );
+    let running = put(context, &manager, &place, changed.then_some(&content));
     let hello = running.inspect_err(|_| {
         if changed {
-            undo(&manager, &path, before.as_deref(), was_enabled);
+            undo(&manager, before.as_deref(), was_enabled);
         }
     })?;
     context.output.answer(&Installed {
-        unit: &path,
+        unit: manager.path(),
         changed,
         hello: &hello,
     })
@@ -51,21 +37,22 @@ fn put(
     context: &Context,
     manager: &Manager,
     place: &Place,
-    path: &Path,
     content: Option<&String>,
 ) -> Result<Hello, Error> {
     if let Some(content) = content {
-        unit::write(path, content)?;
+        manager.write(content)?;
     }
     manager.reload()?;
     manager.enable()?;
     if content.is_some() || manager.state()?.active != "active" {
         end(context, place)?;
         manager.forget_failures();
-        manager.start().map_err(|error| error.hint(TELLS_MORE))?;
+        manager
+            .start()
+            .map_err(|error| error.hint(Manager::TELLS_MORE))?;
     }
-    let daemon = session::find(place)?;
-    let hello = daemon.map(|connection| connection.hello().clone());
+    let hello =
+        session::awaited(place, Manager::PATIENCE)?.map(|connection| connection.hello().clone());
     hello
         .filter(|hello| {
             manager
@@ -76,19 +63,19 @@ fn put(
             spawn::unreachable(
                 "the service runs, and its daemon is not the one that answers".into(),
             )
-            .hint(TELLS_MORE)
+            .hint(Manager::TELLS_MORE)
         })
 }
 
 /// Puts back what was there. The error that led here is the one to be told.
-fn undo(manager: &Manager, path: &Path, before: Option<&str>, was_enabled: bool) {
+fn undo(manager: &Manager, before: Option<&str>, was_enabled: bool) {
     let _ = manager.stop();
     if !was_enabled {
         let _ = manager.disable();
     }
     let _ = match before {
-        Some(before) => unit::write(path, before),
-        None => unit::remove(path),
+        Some(before) => manager.write(before),
+        None => manager.remove(),
     };
     let _ = manager.reload();
     manager.forget_failures();
@@ -98,15 +85,14 @@ fn undo(manager: &Manager, path: &Path, before: Option<&str>, was_enabled: bool)
 }
 
 pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
-    let path = unit_path(context)?;
-    if unit::read(&path)?.is_none() {
+    let (place, manager) = (context.env.place()?, Manager::of(&context.env)?);
+    if manager.read()?.is_none() {
         return context.output.answer(&Uninstalled {
             unit: None,
             ended: Ended::NoneRan,
         });
     }
-    let (place, manager) = (context.env.place()?, Manager::of(&context.env));
-    manager.environment().map_err(no_manager)?;
+    manager.check()?;
     match hand_back(context) {
         Err(Failure::Error { error, .. }) if force => {
             let note = format!("refresh tokens stay in the keychain: {}", error.message);
@@ -116,10 +102,10 @@ pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
     }
     let ended = end(context, &place)?;
     manager.disable()?;
-    unit::remove(&path)?;
+    manager.remove()?;
     manager.reload()?;
     manager.forget_failures();
-    let unit = Some(path.as_path());
+    let unit = Some(manager.path());
     context.output.answer(&Uninstalled { unit, ended })
 }
 
@@ -135,40 +121,11 @@ fn hand_back(context: &Context) -> Result<(), Failure> {
     Err(Error::new(Kind::Other, message).hint(hint).into())
 }
 
-fn unit_path(context: &Context) -> Result<PathBuf, Error> {
-    unit::path(&context.env).ok_or_else(|| {
-        Error::new(
-            Kind::Other,
-            "neither HOME nor XDG_CONFIG_HOME is an absolute path",
-        )
-        .hint("set HOME to your home directory")
-    })
-}
-
 fn program() -> Result<PathBuf, Error> {
     spawn::neighbour().ok_or_else(|| {
         Error::new(Kind::Other, "there is no hfdd beside this hfd")
             .hint("a service runs the one that is installed with it")
     })
-}
-
-fn no_manager(error: Error) -> Error {
-    let message = format!("systemd's user manager does not answer: {}", error.message);
-    Error::new(Kind::Other, message).hint(
-        "nothing was changed; without a service hfd starts its daemon on demand, \
-         and `loginctl enable-linger` lets a server have a user manager",
-    )
-}
-
-fn elsewhere(variable: &str) -> Error {
-    let message = format!(
-        "{variable} is another one here than in systemd's user manager, \
-         so the service would not be found from here"
-    );
-    Error::new(Kind::Refused, message).hint(format!(
-        "unset {variable}, or set it for the whole session in ~/.config/environment.d \
-         (environment.d(5)) and log in again"
-    ))
 }
 
 /// A service that is installed, and its daemon.
@@ -203,7 +160,7 @@ impl Answer for Installed<'_> {
     fn human(&self, page: &mut Page) {
         let unit = escape(&self.unit.to_string_lossy());
         page.line(&match self.changed {
-            true => format!("Wrote {unit} and enabled {UNIT}."),
+            true => format!("Wrote {unit} and enabled {}.", Manager::NAME),
             false => format!("{unit} is as it should be, and enabled."),
         });
         let (pid, version) = (self.hello.pid, escape(&self.hello.daemon));

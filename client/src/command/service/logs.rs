@@ -7,17 +7,21 @@ use std::path::Path;
 use hfd_proto::{Error, Kind, escape};
 
 use crate::Context;
+use crate::autostart::Manager;
 use crate::command::status;
 use crate::failure::Failure;
 use crate::output::print;
-use crate::systemd::Manager;
 
 /// How much of the log is looked at: some thousand lines.
 const TAIL: u64 = 512 * 1024;
 
 pub(super) fn run(lines: usize, context: &Context) -> Result<(), Failure> {
-    let text = match journal(context) {
-        Some(manager) => shown(&manager.journal(lines)?, lines),
+    let journal = match journal(context) {
+        Some(manager) => manager.journal(lines)?,
+        None => None,
+    };
+    let text = match journal {
+        Some(journal) => shown(&journal, lines),
         None => tail(&context.env.place()?.log(), lines)?,
     };
     if text.is_empty() {
@@ -33,7 +37,7 @@ fn journal(context: &Context) -> Option<Manager> {
     let installed = Manager::where_installed(&context.env);
     // A daemon that cannot be asked is one to read the log of.
     match status::ask(context) {
-        Ok(Some(reply)) if reply.service.is_some() => Some(Manager::of(&context.env)),
+        Ok(Some(reply)) if reply.service.is_some() => Manager::of(&context.env).ok(),
         Ok(Some(_)) => None,
         Ok(None) | Err(_) => installed,
     }

@@ -19,7 +19,7 @@ fn account(name: Option<&str>) -> Option<String> {
 
 /// `token` and `stored_tokens` in an environment.
 fn paths(vars: &[(&str, &str)]) -> (String, String) {
-    let path = TokenPath::resolve(env(vars), account);
+    let path = TokenPath::resolve(Rules::Posix, env(vars), account);
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     (text(path.as_path()), text(&path.stored_tokens()))
 }
@@ -139,7 +139,7 @@ fn a_value_is_expanded_once_where_it_stands() {
 fn a_relative_path_belongs_to_a_directory() {
     let home = |path: &str| {
         let vars = [("HF_TOKEN_PATH", path)];
-        let path = TokenPath::resolve(env(&vars), account);
+        let path = TokenPath::resolve(Rules::Posix, env(&vars), account);
         (
             path.is_relative(),
             path.home(Path::new("/work")).map(|home| home.token_path),

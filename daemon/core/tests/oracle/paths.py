@@ -1,11 +1,13 @@
-"""What posixpath and huggingface_hub 2.4.0 make of an environment.
+"""What posixpath or ntpath and huggingface_hub 2.4.0 make of an environment.
 
-Each case is {"env": {...}, "accounts": {...}}; an account named "" is the calling
+Each case is {"rules": module, "env": {...}, "accounts": {...}}; an account named "" is the calling
 user's.
 """
 
 import json
+import ntpath
 import os
+import posixpath
 import pwd
 import sys
 
@@ -20,6 +22,7 @@ class Account:
 def answer(case):
     # `os.getenv`, `posixpath` and huggingface_hub all look these up anew.
     os.environ = case["env"]
+    os.path = {"posixpath": posixpath, "ntpath": ntpath}[case["rules"]]
     pwd.getpwnam = lambda name: Account(case["accounts"][name])
     pwd.getpwuid = lambda uid: Account(case["accounts"][""])
 

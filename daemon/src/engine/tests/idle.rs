@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clock::since_boot;
 use crate::idle::{Idle, follow};
+use crate::os::since_boot;
 
 impl Bench {
     /// Short enough for a test, long enough for a login.

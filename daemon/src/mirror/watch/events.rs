@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
 use rustix::io::Errno;
 
-use super::super::write;
+use super::super::super::write;
 
 /// A directory that changes while it is being watched is looked at again so often.
 const ATTEMPTS: usize = 16;
@@ -73,11 +73,11 @@ pub(super) fn add(
 }
 
 /// Something that happened in a watched directory.
-pub(super) struct Event {
-    pub(super) watch: i32,
-    pub(super) flags: ReadFlags,
+pub(in super::super) struct Event {
+    pub(in super::super) watch: i32,
+    pub(in super::super) flags: ReadFlags,
     /// Nothing where it is about the directory itself.
-    pub(super) name: Option<OsString>,
+    pub(in super::super) name: Option<OsString>,
 }
 
 /// All events there are.

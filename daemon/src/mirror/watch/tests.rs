@@ -4,9 +4,11 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+use rustix::fs::inotify::ReadFlags;
 use tokio::time::timeout;
 
 use super::super::{NewFiles, observe, write as write_files};
+use super::source::Event;
 use super::*;
 
 struct Place {
@@ -230,11 +232,12 @@ async fn an_overflow_concerns_everybody() {
     let place = Place::new();
     let homes = [place.home("a"), place.home("b")];
     let mut watch = watching(&[&homes[0], &homes[1]]);
-    watch.take(vec![Event {
+    let news = watch.source.read(vec![Event {
         watch: -1,
         flags: ReadFlags::QUEUE_OVERFLOW,
         name: None,
     }]);
+    watch.take(news);
     for home in homes {
         assert_eq!(next(&mut watch).await, Noticed::Busy(home));
     }

@@ -4,7 +4,8 @@ mod between;
 mod faults;
 mod race;
 
-use std::os::unix::fs::symlink;
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::time::Duration;
 
 use hfd_core::observe::{Observation, Stored, TokenFile};

@@ -1,15 +1,15 @@
 //! The two files on the disk: who may have them, and how one takes the place of another.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use hfd_proto::os::OpenOwn as _;
 use hfd_proto::{Error, StoreId, private_dir};
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::format::{Damage, FileKey, Items, MAX_FILE, open, seal};
+use crate::os::{self, Exposed};
 use crate::store::StoreError;
 
 const STORE: StoreId = StoreId::File;
@@ -57,16 +57,16 @@ impl Disk {
 
     /// Makes `items` the content of the file, durably, or leaves the old file as it is.
     pub(super) fn save(&self, items: &Items) -> Result<(), StoreError> {
-        let dir = private_dir(&self.dir).map_err(|error| not_private(&error))?;
+        private_dir(&self.dir).map_err(|error| not_private(&error))?;
         let key = match self.key()? {
             Some(key) => key,
             // Without a token file: `load` has refused one without a key.
-            None => self.make_key(&dir)?,
+            None => self.make_key()?,
         };
         let mut nonce = [0; 24];
         random(&mut nonce)?;
         let bytes = seal(&key, nonce, items).map_err(|damage| damaged(&self.file, damage))?;
-        self.replace(&dir, &bytes)
+        self.replace(&bytes)
             .map_err(|error| not_written(&self.file, &error))
     }
 
@@ -81,7 +81,7 @@ impl Disk {
     }
 
     /// Makes the key file. It appears whole or not at all, and takes the place of no other.
-    fn make_key(&self, dir: &File) -> Result<FileKey, StoreError> {
+    fn make_key(&self) -> Result<FileKey, StoreError> {
         let mut bytes = Zeroizing::new([0; 48]);
         random(&mut bytes[..])?;
         let key = FileKey::new(&bytes);
@@ -90,12 +90,12 @@ impl Disk {
             .and_then(|()| fs::hard_link(&temporary, &self.key));
         let removed = fs::remove_file(&temporary);
         made.and(removed)
-            .and_then(|()| dir.sync_all())
+            .and_then(|()| os::flush_directory(&self.dir))
             .map_err(|error| not_written(&self.key, &error))?;
         Ok(key)
     }
 
-    fn replace(&self, dir: &File, bytes: &[u8]) -> io::Result<()> {
+    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         let temporary = with_suffix(&self.file, ".new");
         let written =
             write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &self.file));
@@ -103,7 +103,7 @@ impl Disk {
             // Encrypted, so no harm in a rest; but it would take room on a disk that has none.
             let _ = fs::remove_file(&temporary);
         }
-        written.and_then(|()| dir.sync_all())
+        written.and_then(|()| os::flush_directory(&self.dir))
     }
 }
 
@@ -123,7 +123,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .own()
         .open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
@@ -133,22 +133,16 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// descriptor that is read.
 fn read_private(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     // A FIFO must not keep us waiting, a link not lead elsewhere.
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let opened = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(path);
+    let opened = os::own_now(OpenOptions::new().read(true)).open(path);
     let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
-            return Err(exposed(path, "is a link"));
-        }
+        Err(error) if os::is_link_error(&error) => return Err(exposed(path, "is a link")),
         Err(error) => return Err(not_read(path, &error)),
     };
     let metadata = file.metadata().map_err(|error| not_read(path, &error))?;
-    if let Some(why) = not_ours_alone(&metadata) {
-        return Err(exposed(path, why));
+    if let Some(how) = os::exposed(&file).map_err(|error| not_read(path, &error))? {
+        return Err(exposed(path, in_words(how)));
     }
     let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     if length > limit {
@@ -165,17 +159,12 @@ fn read_private(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
     Ok(Some(bytes))
 }
 
-fn not_ours_alone(metadata: &Metadata) -> Option<&'static str> {
-    if !metadata.is_file() {
-        Some("is no regular file")
-    } else if metadata.uid() != rustix::process::geteuid().as_raw() {
-        Some("belongs to another user")
-    } else if metadata.mode() & 0o077 != 0 {
-        Some("is open to other users")
-    } else if metadata.nlink() != 1 {
-        Some("has another name elsewhere")
-    } else {
-        None
+fn in_words(how: Exposed) -> &'static str {
+    match how {
+        Exposed::NoFile => "is no regular file",
+        Exposed::Foreign => "belongs to another user",
+        Exposed::Open => "is open to other users",
+        Exposed::Linked => "has another name elsewhere",
     }
 }
 

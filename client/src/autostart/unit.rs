@@ -2,25 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use hfd_proto::{Error, Kind};
 
+use super::file;
+use super::systemd::UNIT;
 use crate::environment::Environment;
 use crate::spawn;
-use crate::systemd::UNIT;
 
 /// The unit as packages ship it, with their hfdd.
-const TEMPLATE: &str = include_str!("../../packaging/systemd/hfd.service");
+const TEMPLATE: &str = include_str!("../../../packaging/systemd/hfd.service");
 
 /// The line of [`TEMPLATE`] that is replaced.
 const PACKAGED: &str = "ExecStart=/usr/bin/hfdd --service";
 
 /// Where the unit is installed: systemd.unit(5), "user unit search path". `None` without a home.
-pub(crate) fn path(env: &Environment) -> Option<PathBuf> {
+pub(super) fn path(env: &Environment) -> Option<PathBuf> {
     let config = config_home(&|name| env.raw(name))?;
     Some(config.join("systemd/user").join(UNIT))
 }
@@ -37,7 +36,7 @@ fn absolute(env: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathB
 
 /// Whether a service is installed and runs another hfdd than the one beside this program. Then it is
 /// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
-pub(crate) fn runs_another_hfdd(env: &Environment) -> bool {
+pub(super) fn runs_another_hfdd(env: &Environment) -> bool {
     let content = path(env).and_then(|path| fs::read_to_string(path).ok());
     let ours = spawn::neighbour().and_then(|program| exec_start(&program).ok());
     match (content, ours) {
@@ -47,7 +46,7 @@ pub(crate) fn runs_another_hfdd(env: &Environment) -> bool {
 }
 
 /// The unit with this hfdd.
-pub(crate) fn render(program: &Path) -> Result<String, Error> {
+pub(super) fn render(program: &Path) -> Result<String, Error> {
     Ok(TEMPLATE.replace(PACKAGED, &exec_start(program)?))
 }
 
@@ -71,68 +70,21 @@ fn exec_start(program: &Path) -> Result<String, Error> {
     Ok(format!("ExecStart=\"{escaped}\" --service"))
 }
 
-/// Writes the unit file, whole or not at all.
-pub(crate) fn write(path: &Path, content: &str) -> Result<(), Error> {
-    write_file(path, content).map_err(|error| cannot("write", path, &error))
-}
-
-fn write_file(path: &Path, content: &str) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(dir)?;
-    let temporary = dir.join(format!(".{UNIT}.{}", std::process::id()));
-    let written = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o644)
-        .open(&temporary)
-        .and_then(|mut file| {
-            file.write_all(content.as_bytes())?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // What could not be made whole is of no use; the error that counts is the first.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    File::open(dir)?.sync_all()
-}
-
 /// The installed unit file; `None` where there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, Error> {
     // A masked unit (systemctl(1)) is a link to /dev/null, and somebody's decision.
     if fs::read_link(path).is_ok_and(|target| target == Path::new("/dev/null")) {
         return Err(Error::new(Kind::Refused, format!("{UNIT} is masked"))
             .hint(format!("systemctl --user unmask {UNIT}")));
     }
-    match fs::read(path) {
-        Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(cannot("read", path, &error)),
-    }
-}
-
-/// Removes the unit file.
-pub(crate) fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(cannot("remove", path, &error))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Error {
-    let path = path.display();
-    Error::new(Kind::Other, format!("cannot {what} {path}: {error}"))
+    file::read(path)
 }
 
 /// The variable by which a service would have other places than the caller, if there is one.
 ///
 /// Writing the caller's value into the unit would serve this shell alone: what the desktop starts has
 /// the manager's environment, and would look for hfd, and start another, somewhere else.
-pub(crate) fn differing(
+pub(super) fn differing(
     env: &Environment,
     manager: &BTreeMap<OsString, OsString>,
 ) -> Option<&'static str> {
@@ -223,21 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_written_whole_or_not_at_all_and_a_mask_is_respected() {
+    fn a_mask_is_respected() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("systemd/user/hfd.service");
+        let path = dir.path().join("hfd.service");
         assert_eq!(read(&path).unwrap(), None);
-        write(&path, "one").unwrap();
-        write(&path, "two").unwrap();
-        assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        remove(&path).unwrap();
-        remove(&path).unwrap();
         std::os::unix::fs::symlink("/dev/null", &path).unwrap();
         assert_eq!(read(&path).unwrap_err().kind, Kind::Refused);
-        fs::remove_file(&path).unwrap();
-        fs::create_dir(&path).unwrap();
-        assert_eq!(write(&path, "three").unwrap_err().kind, Kind::Other);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 }

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use hfd_proto::{Error, Kind};
 
+use super::{State, elsewhere, file, unit};
 use crate::environment::Environment;
-use crate::{spawn, unit};
+use crate::spawn;
 
 /// The unit's name.
-pub(crate) const UNIT: &str = "hfd.service";
+pub(super) const UNIT: &str = "hfd.service";
 
 /// How long the manager may take to answer a call. A start is waited for longer: the unit says how
 /// long.
@@ -20,29 +23,33 @@ const ANSWER: &str = "10s";
 
 /// The manager of the calling user.
 pub(crate) struct Manager {
+    /// The unit file.
+    path: PathBuf,
     environment: Vec<(OsString, OsString)>,
 }
 
-/// How it sees the unit.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    /// `active`, `inactive`, `failed`, `activating`, `deactivating`.
-    pub(crate) active: String,
-    /// `enabled`, `disabled`, `masked`; empty where there is no file.
-    pub(crate) file: String,
-    /// The daemon's process, where the unit runs one.
-    pub(crate) pid: Option<u32>,
-}
-
-impl State {
-    /// Whether there is something to stop: a daemon, or the wait before the next one.
-    pub(crate) fn is_up(&self) -> bool {
-        !matches!(self.active.as_str(), "inactive" | "failed")
-    }
-}
-
 impl Manager {
-    pub(crate) fn of(env: &Environment) -> Self {
+    /// What messages call the service, and who runs it.
+    pub(crate) const NAME: &str = UNIT;
+    pub(crate) const TITLE: &str = "systemd";
+
+    /// What tells why a start failed. Not `hfd service logs`, which knows of a journal only while there
+    /// is a service.
+    pub(crate) const TELLS_MORE: &str = "`journalctl --user-unit=hfd.service` tells more, \
+                                         `hfdd` in the foreground shows it as it happens";
+
+    /// How long the manager may take for one that has crashed to be running: it says so until it
+    /// has been told of the end. Where the service has other places than we, this is waited for nothing.
+    pub(crate) const PATIENCE: Duration = Duration::from_millis(250);
+
+    pub(crate) fn of(env: &Environment) -> Result<Self, Error> {
+        let path = unit::path(env).ok_or_else(|| {
+            Error::new(
+                Kind::Other,
+                "neither HOME nor XDG_CONFIG_HOME is an absolute path",
+            )
+            .hint("set HOME to your home directory")
+        })?;
         let mut environment: Vec<_> = spawn::passed_on(env).collect();
         // su and cron set none, and the manager may run all the same.
         if env.raw("XDG_RUNTIME_DIR").is_none() {
@@ -50,17 +57,68 @@ impl Manager {
             environment.push(("XDG_RUNTIME_DIR".into(), format!("/run/user/{uid}").into()));
         }
         environment.push(("SYSTEMD_BUS_TIMEOUT".into(), ANSWER.into()));
-        Self { environment }
+        Ok(Self { path, environment })
     }
 
     /// The manager, where hfd was installed as its service. Whether it answers is another question.
     pub(crate) fn where_installed(env: &Environment) -> Option<Self> {
-        unit::path(env)?.is_file().then(|| Self::of(env))
+        let manager = Self::of(env).ok()?;
+        manager.path.is_file().then_some(manager)
+    }
+
+    /// Whether a service is installed and runs another hfdd than the one beside this program. Then it is
+    /// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
+    pub(crate) fn runs_another_hfdd(env: &Environment) -> bool {
+        unit::runs_another_hfdd(env)
+    }
+
+    /// The unit file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the unit file says; `None` where there is none.
+    pub(crate) fn read(&self) -> Result<Option<String>, Error> {
+        unit::read(&self.path)
+    }
+
+    /// What it should say.
+    pub(crate) fn render(&self, program: &Path) -> Result<String, Error> {
+        unit::render(program)
+    }
+
+    /// Writes the unit file.
+    pub(crate) fn write(&self, content: &str) -> Result<(), Error> {
+        file::write(&self.path, content)
+    }
+
+    /// Removes the unit file.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        file::remove(&self.path)
+    }
+
+    /// Fails where the manager does not answer.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.environment().map(drop)
+    }
+
+    /// Fails where a service would have other places than the caller.
+    pub(crate) fn check_places(&self, env: &Environment) -> Result<(), Error> {
+        let theirs = self.environment()?;
+        match unit::differing(env, &theirs) {
+            None => Ok(()),
+            Some(variable) => Err(elsewhere(
+                variable,
+                "systemd's user manager",
+                "in ~/.config/environment.d (environment.d(5))",
+            )),
+        }
     }
 
     /// The environment that it gives its services.
-    pub(crate) fn environment(&self) -> Result<BTreeMap<OsString, OsString>, Error> {
-        Ok(parse_environment(&self.call(&["show-environment"])?))
+    fn environment(&self) -> Result<BTreeMap<OsString, OsString>, Error> {
+        let shown = self.call(&["show-environment"]).map_err(no_manager)?;
+        Ok(parse_environment(&shown))
     }
 
     /// Has it read the unit files again.
@@ -103,12 +161,12 @@ impl Manager {
     ///
     /// By `--user-unit`, because `--user` looks at the user's own journal alone, and where the
     /// journal is not kept on disk there is none.
-    pub(crate) fn journal(&self, lines: usize) -> Result<Vec<u8>, Error> {
+    pub(crate) fn journal(&self, lines: usize) -> Result<Option<Vec<u8>>, Error> {
         let lines = format!("--lines={lines}");
         let unit = format!("--user-unit={UNIT}");
         let arguments = ["--no-pager", "--quiet", "--output=short-iso", &lines, &unit];
         let output = self.run("journalctl", &arguments)?;
-        succeeded("journalctl", output)
+        succeeded("journalctl", output).map(Some)
     }
 
     fn call(&self, arguments: &[&str]) -> Result<Vec<u8>, Error> {
@@ -136,6 +194,14 @@ impl Manager {
             _ => Error::new(Kind::Other, format!("cannot run {program}: {error}")),
         })
     }
+}
+
+fn no_manager(error: Error) -> Error {
+    let message = format!("systemd's user manager does not answer: {}", error.message);
+    Error::new(Kind::Other, message).hint(
+        "nothing was changed; without a service hfd starts its daemon on demand, \
+         and `loginctl enable-linger` lets a server have a user manager",
+    )
 }
 
 fn succeeded(command: &str, output: Output) -> Result<Vec<u8>, Error> {
@@ -188,7 +254,7 @@ fn parse_state(answer: &[u8]) -> State {
     };
     State {
         active: of("ActiveState"),
-        file: of("UnitFileState"),
+        enabled: of("UnitFileState") == "enabled",
         // 0 where there is none.
         pid: of("MainPID").parse().ok().filter(|pid| *pid != 0),
     }
@@ -213,7 +279,7 @@ mod tests {
     fn a_unit_that_runs_is_up_and_has_a_process() {
         let state = parse_state(b"MainPID=4711\nActiveState=active\nUnitFileState=enabled\n");
         assert_eq!((state.pid, state.is_up()), (Some(4711), true));
-        assert_eq!(state.file, "enabled");
+        assert!(state.enabled);
         let state = parse_state(b"MainPID=0\nActiveState=failed\n");
         assert_eq!((state.pid, state.is_up()), (None, false));
         let waiting = parse_state(b"MainPID=0\nActiveState=activating\n");

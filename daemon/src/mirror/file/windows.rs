@@ -1,0 +1,231 @@
+//! Windows. Who may read a file is inherited from its directory. Whoever has a file open says what
+//! others may do with it meanwhile; Python lets them read and write, and neither replace nor remove it.
+
+#![allow(
+    unsafe_code,
+    reason = "the change time of a file comes from the Windows API alone"
+)]
+
+use std::fs::{DirEntry, File, Metadata, OpenOptions};
+use std::hash::Hash;
+use std::io;
+use std::mem::size_of;
+use std::os::windows::ffi::OsStrExt as _;
+use std::os::windows::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::windows::io::AsRawHandle as _;
+use std::path::{Component, Path, Prefix};
+use std::time::{Duration, Instant};
+
+use hfd_proto::os::is_own_file;
+use windows_sys::Win32::Foundation::{
+    ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
+    ERROR_SHARING_VIOLATION,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_BASIC_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_READ_ATTRIBUTES, FileBasicInfo, GetDriveTypeW, GetFileInformationByHandleEx, READ_CONTROL,
+};
+
+use super::Described;
+use crate::os::information;
+
+/// From winbase.h; windows-sys has it elsewhere.
+const DRIVE_REMOTE: u32 = 4;
+
+/// How long is waited for a program that lets nobody read: a virus scanner has a new file open for
+/// some milliseconds.
+const SCANNERS: Duration = Duration::from_millis(250);
+
+/// How often such a file is tried again.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// What identifies a state of a file without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    volume: u32,
+    file: u64,
+    size: u64,
+    modified: i64,
+    changed: i64,
+}
+
+/// The stamp of what a path leads to.
+pub(in crate::mirror) fn stamp(path: &Path) -> Option<Stamp> {
+    let file = examine(path, FILE_FLAG_BACKUP_SEMANTICS).ok()?;
+    let found = information(&file).ok()?;
+    let mut times = FILE_BASIC_INFO::default();
+    // SAFETY: the handle is open, and the structure is ours and as large as is said.
+    let told = unsafe {
+        GetFileInformationByHandleEx(
+            file.as_raw_handle(),
+            FileBasicInfo,
+            (&raw mut times).cast(),
+            size_of::<FILE_BASIC_INFO>() as u32,
+        )
+    };
+    (told != 0).then(|| Stamp {
+        volume: found.dwVolumeSerialNumber,
+        file: wide(found.nFileIndexHigh, found.nFileIndexLow),
+        size: wide(found.nFileSizeHigh, found.nFileSizeLow),
+        modified: times.LastWriteTime,
+        changed: times.ChangeTime,
+    })
+}
+
+fn wide(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+/// Opens something to be looked at and not read, which no one can forbid.
+fn examine(path: &Path, flags: u32) -> io::Result<File> {
+    OpenOptions::new()
+        .access_mode(FILE_READ_ATTRIBUTES | READ_CONTROL)
+        .custom_flags(flags)
+        .open(path)
+}
+
+/// Whether somebody has the file open in a way that is soon over.
+pub(in crate::mirror) fn is_taken(error: &io::Error) -> bool {
+    const TAKEN: [u32; 3] = [
+        ERROR_SHARING_VIOLATION,
+        ERROR_LOCK_VIOLATION,
+        ERROR_DELETE_PENDING,
+    ];
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    code.is_some_and(|code| TAKEN.contains(&code))
+}
+
+/// Tries again until `deadline`, at least once, while somebody has the file open.
+pub(in crate::mirror) fn patiently<T>(
+    deadline: Instant,
+    attempt: impl Fn() -> io::Result<T>,
+) -> io::Result<T> {
+    loop {
+        match attempt() {
+            Err(error) if is_taken(&error) && Instant::now() < deadline => {
+                std::thread::sleep(RETRY);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Opens what a path leads to.
+pub(in crate::mirror) fn open(path: &Path) -> io::Result<File> {
+    patiently(Instant::now() + SCANNERS, || File::open(path))
+}
+
+/// Opens a file; of a link, the link, which is no regular file.
+pub(in crate::mirror) fn open_itself(path: &Path) -> io::Result<File> {
+    patiently(Instant::now() + SCANNERS, || {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+            .open(path)
+    })
+}
+
+/// Opens a file, and no link, to write into it as well.
+pub(in crate::mirror) fn open_to_write(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
+}
+
+/// Makes a file.
+pub(in crate::mirror) fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Makes a file that is to replace `target`, which gives it its access rights.
+pub(in crate::mirror) fn create_like(path: &Path, _target: &Path) -> io::Result<(File, bool)> {
+    Ok((create(path)?, false))
+}
+
+pub(in crate::mirror) fn make_directory(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
+pub(in crate::mirror) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.seek_write(&bytes[done..], offset + done as u64)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            more => done += more,
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::mirror) fn describe(file: &File) -> io::Result<Described> {
+    let found = information(file)?;
+    Ok(Described {
+        regular: file.metadata()?.is_file(),
+        ours: is_own_file(file)?,
+        links: found.nNumberOfLinks.into(),
+        length: wide(found.nFileSizeHigh, found.nFileSizeLow),
+    })
+}
+
+/// Whether an entry of a directory is a regular file of ours, under one name.
+pub(in crate::mirror) fn is_plain(entry: &DirEntry) -> bool {
+    let file = examine(&entry.path(), FILE_FLAG_OPEN_REPARSE_POINT);
+    file.and_then(|file| describe(&file))
+        .is_ok_and(|found| found.regular && found.ours && found.links == 1)
+}
+
+/// Whether a link is ours.
+pub(in crate::mirror) fn is_own_link(path: &Path, _metadata: &Metadata) -> bool {
+    let flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
+    examine(path, flags)
+        .and_then(|link| is_own_file(&link))
+        .unwrap_or(false)
+}
+
+/// What the system says of links that lead in a circle.
+pub(in crate::mirror) fn too_many_links() -> io::Error {
+    io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME.cast_signed())
+}
+
+/// Why a directory is not ours, if it is not. Who may write there is what was inherited from the
+/// person's profile: that is not looked at.
+pub(in crate::mirror) fn not_ours_alone(path: &Path) -> io::Result<Option<&'static str>> {
+    if !std::fs::metadata(path)?.is_dir() {
+        return Ok(Some("is not a directory"));
+    }
+    let directory = examine(path, FILE_FLAG_BACKUP_SEMANTICS)?;
+    Ok((!is_own_file(&directory)?).then_some("belongs to another user"))
+}
+
+/// Whether a directory lies on a drive of this machine.
+pub(in crate::mirror) fn is_local(directory: &Path) -> io::Result<bool> {
+    let Some(Component::Prefix(prefix)) = directory.components().next() else {
+        return Ok(false);
+    };
+    let (Prefix::Disk(_) | Prefix::VerbatimDisk(_)) = prefix.kind() else {
+        // A share.
+        return Ok(false);
+    };
+    let mut root: Vec<u16> = prefix.as_os_str().encode_wide().collect();
+    root.extend([u16::from(b'\\'), 0]);
+    // SAFETY: the string ends in NUL and outlives the call.
+    Ok(unsafe { GetDriveTypeW(root.as_ptr()) } != DRIVE_REMOTE)
+}
+
+/// What tells a directory from another one at the same place: volume and number.
+pub(in crate::mirror) fn number(path: &Path, _found: &Metadata) -> (u64, u64) {
+    let found = examine(path, FILE_FLAG_BACKUP_SEMANTICS).and_then(|file| information(&file));
+    found.map_or((0, 0), |found| {
+        (
+            found.dwVolumeSerialNumber.into(),
+            wide(found.nFileIndexHigh, found.nFileIndexLow),
+        )
+    })
+}
+
+/// What differs when a file is replaced or changed.
+pub(in crate::mirror) fn trace(found: &Metadata) -> impl Ord + Hash + use<> {
+    (found.creation_time(), found.last_write_time())
+}
