@@ -280,7 +280,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
     let clock = Arc::new(Clock::default());
     // One that is started on demand beside an installed service (a login without a manager) leaves what
     // that withholds where it is.
-    let stays = journal.index.withhold && service_is_installed(|name| std::env::var_os(name));
+    let stays = journal.index.withhold && Manager::is_installed(|name| std::env::var_os(name));
     let withhold = config.withholds(service(&mode).is_some() || stays);
     let engine = Engine::start(Parts {
         journal,
@@ -380,14 +380,6 @@ fn tell(manager: &Manager, what: &str) {
     if let Err(error) = manager.tell(what) {
         tracing::warn!(%error, "the service manager was not told {what}");
     }
-}
-
-/// Whether `hfd service install` has put a unit where systemd's user manager looks.
-fn service_is_installed(env: impl Fn(&str) -> Option<std::ffi::OsString>) -> bool {
-    // Beside hfd's own configuration: `$XDG_CONFIG_HOME/hfd/config.toml`.
-    let config = Config::path(env);
-    let home = config.as_deref().and_then(|path| path.parent()?.parent());
-    home.is_some_and(|home| home.join("systemd/user/hfd.service").is_file())
 }
 
 /// What `status` names as the one that runs this daemon.

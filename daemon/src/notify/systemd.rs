@@ -6,6 +6,9 @@ use std::io;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::Path;
+
+use hfd_proto::os::config_dir;
 
 /// The service manager that runs this process.
 #[derive(Debug)]
@@ -20,6 +23,14 @@ impl Manager {
             .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "NOTIFY_SOCKET is not set"))?;
         let address = address(&socket)?;
         Ok(Self { address })
+    }
+
+    /// Whether `hfd service install` has put a unit where systemd's user manager looks.
+    pub fn is_installed(env: impl Fn(&str) -> Option<OsString>) -> bool {
+        // Beside hfd's own configuration: `$XDG_CONFIG_HOME/hfd`.
+        let config = config_dir(env);
+        let home = config.as_deref().and_then(Path::parent);
+        home.is_some_and(|home| home.join("systemd/user/hfd.service").is_file())
     }
 
     /// What `status` calls it.
