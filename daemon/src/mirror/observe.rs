@@ -87,18 +87,27 @@ pub fn observe(home: &Home) -> Result<Seen, NotSeen> {
         None => false,
     };
     let deadline = Instant::now() + WRITERS;
-    let stamps = stamps(home);
-    let (stored, stored_raw) = parsed(
-        read(&stored_path(home), MAX_STORED, deadline)?,
-        Stored::Absent,
-        |content| Stored::parse_as(content, ENCODING),
-        Stored::Unreadable,
-    );
+    let (stamps, token, stored) = loop {
+        let before = stamps(home);
+        // Tools write `stored_tokens` first: read last, it names the token that was read.
+        let token = read(&home.token_path, MAX_TOKEN, deadline)?;
+        let stored = read(&stored_path(home), MAX_STORED, deadline)?;
+        // What a tool wrote in between makes a pair that never was.
+        if stamps(home) == before || Instant::now() >= deadline {
+            break (before, token, stored);
+        }
+    };
     let (token, token_raw) = parsed(
-        read(&home.token_path, MAX_TOKEN, deadline)?,
+        token,
         TokenFile::Absent,
         TokenFile::parse,
         TokenFile::Unreadable,
+    );
+    let (stored, stored_raw) = parsed(
+        stored,
+        Stored::Absent,
+        |content| Stored::parse_as(content, ENCODING),
+        Stored::Unreadable,
     );
     Ok(Seen {
         observation: Observation { stored, token },
