@@ -1,8 +1,8 @@
 """hfdd killed, or let down by its disk, at every system call of a change: the old state or the new, never less, and
 an exit status of 0 only where the new one holds.
 
-Prints how many calls each change has. They may not become fewer than `points.txt` says: a change that writes less
-safely would have fewer."""
+Prints how many calls each change has. Those that are no lease may not become fewer than `points.txt` says: a change
+that writes less safely would have fewer."""
 
 import configparser
 import contextlib
@@ -83,8 +83,10 @@ def main():
         faults += found
         print(f"{name}: {len(points)} calls ({', '.join(f'{points.count(call)} {call}' for call in sorted(set(points)))}), "
               f"killed at each and refused each of {len(ERRORS)} ways; {len(found)} faults", flush=True)
-        if len(points) < int(stored[name]):
-            faults.append(f"{name} has {len(points)} calls where it had {stored[name]}")
+        # How often a lease is asked for depends on who has the file open in that moment.
+        durable = sum(call != "lease" for call in points)
+        if durable < int(stored[name]):
+            faults.append(f"{name} has {durable} calls that change something where it had {stored[name]}")
             print(f"fault: {faults[-1]}")
     sys.exit(1 if faults else 0)
 

@@ -2,8 +2,9 @@
 //! come in as arguments, and `clippy.toml` beside this crate keeps it so.
 //!
 //! [`observe`] parses what a mirror holds, [`view`] says what it should hold, [`reconcile`] compares
-//! the two, and [`model`] is what the daemon knows of tokens without their values.
+//! the two, [`explain`] tells what a write does and why, and [`model`] is what the daemon knows of tokens without their values.
 
+pub mod explain;
 pub mod home;
 pub mod ini;
 pub mod model;

@@ -572,7 +572,7 @@ fn says_more(file: Print, known: Print) -> bool {
         || (file.expires_at.is_some() && file.expires_at != known.expires_at)
 }
 
-fn print_of(salt: &Salt, section: &Section, access: &Secret) -> Print {
+pub(crate) fn print_of(salt: &Salt, section: &Section, access: &Secret) -> Print {
     Print {
         access: salt.fingerprint(access),
         refresh: section

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use hfd_core::explain::Effect;
 use hfd_core::model::Fingerprint;
 use hfd_core::observe::{Observation, TokenFile};
 use hfd_core::reconcile::{Doubt, Held, Occasion, Plan, is_less, reconcile, values};
@@ -34,8 +35,7 @@ pub(super) enum What {
     Removed,
     Activated,
     LoggedOut,
-    Written,
-    PutBack,
+    Wrote(Effect),
 }
 
 impl What {
@@ -47,8 +47,19 @@ impl What {
             Self::Removed => ("removed", "another tool logged it out"),
             Self::Activated => ("activated", "another tool made it active"),
             Self::LoggedOut => ("deactivated", "another tool removed the token file"),
-            Self::Written => ("written", "it is the active token"),
-            Self::PutBack => ("put-back", "it was gone in a way that no logout has"),
+            Self::Wrote(effect) => match effect {
+                Effect::Activated => ("written", "it is the active token"),
+                Effect::Added => ("written", "hfd has it, and the file had not"),
+                Effect::Replaced => ("written", "hfd has a newer value"),
+                Effect::Withheld => ("written", "its refresh token is withheld"),
+                Effect::HandedBack => ("written", "its refresh token is handed back"),
+                Effect::Completed => ("written", "the file did not say when it expires"),
+                Effect::PutBack => ("put-back", "it was gone in a way that no logout has"),
+                Effect::Locked => ("taken-out", "hfd is locked"),
+                Effect::LoggedOut => ("taken-out", "it is logged out"),
+                Effect::Renamed => ("taken-out", "it has another name"),
+                Effect::NotShown => ("taken-out", "the mode does not show it"),
+            },
         }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hfd_core::explain::explain;
 use hfd_core::ini::Document;
 use hfd_core::model::{Change, Fingerprint};
-use hfd_core::observe::{Observation, Stored};
+use hfd_core::observe::Observation;
 use hfd_core::reconcile::{Content, Files, Held, Occasion, base_after, values};
 use hfd_proto::{Home, MirrorState, Secret, TokenName};
 use zeroize::Zeroizing;
@@ -89,11 +90,10 @@ impl Worker {
                 .await?;
             return Ok(false);
         }
-        self.note_put_back(home, seen, files.stored.as_ref(), done);
-        let active = self.index().mirrors.get(home);
-        let active = active.and_then(|mirror| mirror.active.clone());
-        if let Some(name) = active.filter(|_| files.token.is_some()) {
-            self.note(done, home, &name, What::Written);
+        let mirror = self.index().mirrors.get(home);
+        let effects = mirror.map(|mirror| explain(self.index(), mirror, &seen.observation, &files));
+        for (name, effect) in effects.unwrap_or_default() {
+            self.note(done, home, &name, What::Wrote(effect));
         }
         Ok(true)
     }
@@ -175,30 +175,6 @@ impl Worker {
             self.look_for_leftovers(home);
         }
         Ok(())
-    }
-
-    /// Tells of names that both sides had agreed on, were gone, and are there again.
-    fn note_put_back(
-        &mut self,
-        home: &Home,
-        seen: &Seen,
-        written: Option<&BTreeMap<String, Content>>,
-        done: &mut Vec<hfd_proto::Change>,
-    ) {
-        let (Some(written), Some(mirror)) = (written, self.index().mirrors.get(home)) else {
-            return;
-        };
-        let Stored::Sections(sections) = &seen.observation.stored else {
-            return;
-        };
-        let was_gone = |name: &&TokenName| {
-            written.contains_key(name.as_str())
-                && sections.iter().all(|found| found.name != name.as_str())
-        };
-        let names = mirror.base.sections.keys().filter(was_gone);
-        for name in names.cloned().collect::<Vec<_>>() {
-            self.note(done, home, &name, What::PutBack);
-        }
     }
 
     /// The bytes of `stored_tokens`, as huggingface_hub would write them.

@@ -34,7 +34,8 @@ pub struct Change {
     pub name: TokenName,
     /// The mirror's directory.
     pub dir: PathBuf,
-    /// `imported`, `updated`, `removed`, `activated`; `written`, `put-back`.
+    /// `imported`, `updated`, `removed`, `activated`, `deactivated`: a tool did it, and hfd followed;
+    /// `written`, `put-back`, `taken-out`: hfd did it.
     pub what: String,
     /// Why, in a few words: `another tool added it`.
     #[serde(default)]
@@ -220,8 +221,9 @@ pub struct Watching {}
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// `login`, `logout`, `switch`, `rename`, `restore`, `managed`, `unmanaged`, `locked`,
-    /// `unlocked`; `imported`, `updated`, `removed`, `activated`, `written`, `put-back` (in a mirror, as in [`Change::what`]); `settled`, `undone` (what came of a change
-    /// that had timed out); `lagged` (events were lost: ask for the state again).
+    /// `unlocked`; those of [`Change::what`] (in a mirror); `renewed`, `session-ended`; `settled`,
+    /// `undone` (what came of a change that had timed out); `lagged` (events were lost: ask for the
+    /// state again).
     pub event: String,
     /// The token it happened to.
     #[serde(default, skip_serializing_if = "Option::is_none")]

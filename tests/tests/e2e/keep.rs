@@ -93,6 +93,35 @@ fn a_lock_hides_every_token_also_after_a_crash() {
 }
 
 #[test]
+fn what_hfd_writes_and_takes_out_is_told_with_its_cause() {
+    let sandbox = Sandbox::new();
+    for name in ["work", "play"] {
+        sandbox.logged_in(name);
+    }
+    let told = |name: &str| {
+        let status = sandbox.hfd(["status", "--json"]).ok().json();
+        let recent = status["mirrors"][0]["recent"].as_array().unwrap().clone();
+        let change = recent.iter().find(|change| change["name"] == name);
+        let change = change.unwrap_or_else(|| panic!("`{name}` in {status}"));
+        ["what", "why"].map(|field| change[field].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told("play"), ["written", "it is the active token"]);
+    sandbox.hfd(["lock"]).ok();
+    for name in ["work", "play"] {
+        assert_eq!(told(name), ["taken-out", "hfd is locked"]);
+    }
+    sandbox.hfd(["unlock"]).ok();
+    assert_eq!(
+        told("work"),
+        ["written", "hfd has it, and the file had not"]
+    );
+    sandbox.hfd(["mirror", "add", "--mode", "active-only"]).ok();
+    assert_eq!(told("work"), ["taken-out", "the mode does not show it"]);
+    sandbox.hfd(["logout", "play"]).ok();
+    assert_eq!(told("play"), ["taken-out", "it is logged out"]);
+}
+
+#[test]
 fn directories_are_added_and_left_alone() {
     let sandbox = Sandbox::new();
     let work = sandbox.logged_in("work");

@@ -2,6 +2,7 @@
 //! stories of what tools do, and properties of whole histories.
 
 mod additions;
+mod effects;
 mod history;
 mod model;
 mod modes;

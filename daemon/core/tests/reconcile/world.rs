@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hfd_core::explain::{Effect, explain};
 use hfd_core::ini::Document;
 use hfd_core::model::{Base, Change, Fingerprint, Index, Mirror, Print, Record, Salt, Tombstone};
 use hfd_core::observe::{Observation, Stored, TokenFile};
@@ -114,6 +115,17 @@ pub(crate) struct Outcome {
     pub(crate) wrote: bool,
     pub(crate) held: Option<Held>,
     pub(crate) doubt: Option<Doubt>,
+    /// What was written, and what for.
+    pub(crate) effects: BTreeMap<TokenName, Effect>,
+}
+
+impl Outcome {
+    /// The effects: `"a: Added, b: Withheld"`.
+    pub(crate) fn told(&self) -> String {
+        let effects = self.effects.iter();
+        let words = effects.map(|(name, effect)| format!("{}: {effect:?}", name.escaped()));
+        words.collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// How far a look comes before the daemon is killed.
@@ -240,9 +252,10 @@ impl World {
         let held = second.held.or(first.held);
         let doubt = second.doubt.or(first.doubt);
         let wrote = second.write.is_some();
-        if let Some(files) = second.write {
-            self.write(files);
-        }
+        let effects = match second.write {
+            Some(files) => self.write_and_tell(files),
+            None => BTreeMap::new(),
+        };
         let base = base_after(&self.index, self.mirror(), &self.look(), held);
         self.agree(base);
         let at_rest = self.plan(Occasion::Noticed);
@@ -255,7 +268,26 @@ impl World {
             wrote,
             held,
             doubt,
+            effects,
         }
+    }
+
+    /// Writes, and proves that every section that is another then is told of, and no other.
+    fn write_and_tell(&mut self, files: Files) -> BTreeMap<TokenName, Effect> {
+        let before = self.file_as_base().sections;
+        let token = files.token.is_some();
+        let effects = explain(&self.index, self.mirror(), &self.look(), &files);
+        self.write(files);
+        let after = self.file_as_base().sections;
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        for name in names {
+            let told = effects.get(name);
+            match before.get(name) == after.get(name) {
+                false => assert!(told.is_some(), "{} in {effects:?}", name.escaped()),
+                true => assert!(told.is_none() || token, "{} in {effects:?}", name.escaped()),
+            }
+        }
+        effects
     }
 
     /// Like [`World::sync`], and ends before it is done, as when the daemon is killed.
