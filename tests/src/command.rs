@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{Read, Seek as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -30,6 +31,8 @@ pub struct Run<'s> {
     stdin: Vec<u8>,
     directory: PathBuf,
     tells: bool,
+    /// Whether absolute paths among arguments and variables become those of hfd's system.
+    translated: bool,
 }
 
 impl<'s> Run<'s> {
@@ -49,7 +52,14 @@ impl<'s> Run<'s> {
             stdin: Vec::new(),
             directory: sandbox.home(),
             tells: false,
+            translated: false,
         }
+    }
+
+    /// Paths that it is given are those of its system.
+    pub(crate) fn translated(mut self) -> Self {
+        self.translated = true;
+        self
     }
 
     /// What it reads.
@@ -107,16 +117,38 @@ impl<'s> Run<'s> {
     #[track_caller]
     pub fn spawn(self) -> Running<'s> {
         let started = Instant::now();
+        let own = self.sandbox.environment();
+        let given = |value: &OsString| match self.translated {
+            true => self.sandbox.shown(value),
+            false => value.clone(),
+        };
+        let env = self.env.iter().map(|(name, value)| {
+            // Those of the sandbox itself are right already.
+            let set_here = own.get(name) != Some(value);
+            (
+                name,
+                if set_here {
+                    given(value)
+                } else {
+                    value.clone()
+                },
+            )
+        });
+        // Under Wine whatever a program starts has its standard error, and would hold a pipe open.
+        let notes = self.sandbox.is_windows().then(temporary_file);
         let mut child = self
             .sandbox
             .marked_command(&self.program)
-            .args(&self.args)
+            .args(self.args.iter().map(given))
             .env_clear()
-            .envs(&self.env)
+            .envs(env)
             .current_dir(&self.directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(match &notes {
+                Some(file) => file.try_clone().expect("a second handle").into(),
+                None => Stdio::piped(),
+            })
             .spawn()
             .unwrap_or_else(|error| panic!("starting {:?}: {error}", self.program));
         let mut stdin = child.stdin.take().expect("stdin is a pipe");
@@ -124,7 +156,10 @@ impl<'s> Run<'s> {
         // A command need not read what it is given.
         thread::spawn(move || stdin.write_all(&bytes));
         let stdout = chunks(child.stdout.take().expect("stdout is a pipe"));
-        let stderr = chunks(child.stderr.take().expect("stderr is a pipe"));
+        let stderr = match notes {
+            Some(file) => Notes::File(file),
+            None => Notes::Pipe(chunks(child.stderr.take().expect("stderr is a pipe"))),
+        };
         Running {
             sandbox: self.sandbox,
             command: shown(&self.program, &self.args),
@@ -137,6 +172,10 @@ impl<'s> Run<'s> {
             ended: false,
         }
     }
+}
+
+fn temporary_file() -> File {
+    tempfile::tempfile().expect("a file for what a program notes")
 }
 
 fn shown(program: &Path, args: &[OsString]) -> String {
@@ -159,6 +198,14 @@ fn chunks(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     receiver
 }
 
+/// Where the standard error of a command goes.
+#[derive(Debug)]
+enum Notes {
+    Pipe(Receiver<Vec<u8>>),
+    /// It is complete when the command has ended.
+    File(File),
+}
+
 /// A command that runs.
 #[derive(Debug)]
 pub struct Running<'s> {
@@ -168,7 +215,7 @@ pub struct Running<'s> {
     tells: bool,
     started: Instant,
     stdout: Receiver<Vec<u8>>,
-    stderr: Receiver<Vec<u8>>,
+    stderr: Notes,
     /// What came on its standard output and was not taken as a line.
     heard: Vec<u8>,
     ended: bool,
@@ -207,9 +254,16 @@ impl Running<'_> {
         let deadline = Instant::now() + DEADLINE;
         let heard = std::mem::take(&mut self.heard);
         let stdout = self.rest(&self.stdout, heard, deadline);
-        let stderr = self.rest(&self.stderr, Vec::new(), deadline);
+        let mut stderr = match &self.stderr {
+            Notes::Pipe(pipe) => self.rest(pipe, Vec::new(), deadline),
+            Notes::File(_) => Vec::new(),
+        };
         let status = self.child.wait().expect("a child can be waited for");
         self.ended = true;
+        if let Notes::File(file) = &mut self.stderr {
+            let read = file.rewind().and_then(|()| file.read_to_end(&mut stderr));
+            read.expect("what was noted can be read");
+        }
         if !self.tells {
             self.sandbox
                 .capture(&format!("stdout of `{}`", self.command), &stdout);

@@ -31,6 +31,7 @@ mod stranger;
 mod terminal;
 mod tools;
 mod user_manager;
+mod windows;
 
 pub use bus::Bus;
 pub use canary::Token;

@@ -21,10 +21,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// The file name of its program.
+    /// The file name of its program, on Windows without its `.exe`.
     pub fn program(&self) -> &str {
         let program = self.command.split(' ').next().unwrap_or_default();
-        program.rsplit('/').next().unwrap_or_default()
+        let name = program.rsplit(['/', '\\']).next().unwrap_or_default();
+        name.strip_suffix(".exe").unwrap_or(name)
     }
 }
 

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use hfd_proto::{Connection, Place};
+use hfd_proto::{Connection, Place, StoreId};
 use tempfile::TempDir;
 
 use crate::bus::Bus;
 use crate::canary::{self, Leak, Search, Token};
-use crate::command::Run;
+use crate::command::{Outcome, Run};
 use crate::events::Events;
 use crate::hub::{Account, Certificate, Hub};
 use crate::keyring::Keyring;
 use crate::processes::{self, Process};
 use crate::tools;
 use crate::user_manager::{self, UserManager};
+use crate::windows::{self, Windows};
 
 /// A person's session in miniature; see the [crate].
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub struct Sandbox {
     environment: BTreeMap<OsString, OsString>,
     hub: Hub,
     bus: Option<Bus>,
+    /// Where the programs under test are those for Windows.
+    windows: Option<Windows>,
     /// Children of ours that are no commands: keyrings, dead or alive.
     children: Mutex<Vec<Child>>,
     user_manager: Mutex<Option<user_manager::Running>>,
@@ -120,11 +123,16 @@ impl Sandbox {
         };
         let hub = hub.expect("the mock Hub starts");
         let mark = unused_mark();
-        let environment = environment(root.path(), &hub);
-        for name in ["HOME", "XDG_RUNTIME_DIR"] {
-            private_directory(Path::new(&environment[OsStr::new(name)]));
+        let windows = Windows::start(root.path());
+        let environment = environment(root.path(), &hub, windows.as_ref());
+        for directory in [
+            Path::new(&environment[OsStr::new("HOME")]),
+            &root.path().join("run"),
+        ] {
+            private_directory(directory);
         }
-        let bus = (builder.keychain != Keychain::NoBus).then(|| {
+        let has_bus = windows.is_none() && builder.keychain != Keychain::NoBus;
+        let bus = has_bus.then(|| {
             let mut command = marked(mark, "dbus-daemon".as_ref());
             command.env_clear().envs(&environment);
             Bus::start(
@@ -134,18 +142,25 @@ impl Sandbox {
             )
         });
         let sandbox = Self {
-            mirrors: Mutex::new(vec![root.path().join("home/.cache/huggingface")]),
+            mirrors: Mutex::default(),
             root,
             mark,
             environment,
             hub,
             bus,
+            windows,
             children: Mutex::default(),
             user_manager: Mutex::default(),
             tokens: Mutex::default(),
             captured: Mutex::default(),
         };
+        sandbox.allow_mirror(&sandbox.hf_home());
+        if let Some(windows) = &sandbox.windows {
+            windows.boot(|program| sandbox.marked_command(program));
+        }
         match builder.keychain {
+            // Windows has one, and no way to be without it.
+            _ if sandbox.windows.is_some() => {}
             Keychain::Unlocked => sandbox.keyring().start(),
             Keychain::NoDefaultCollection => sandbox.keyring().start_locked(),
             Keychain::NoProvider | Keychain::NoBus => {}
@@ -163,7 +178,10 @@ impl Sandbox {
 
     /// `HOME`.
     pub fn home(&self) -> PathBuf {
-        self.root().join("home")
+        match &self.windows {
+            Some(windows) => windows.home().to_owned(),
+            None => self.root().join("home"),
+        }
     }
 
     /// `XDG_RUNTIME_DIR`.
@@ -173,7 +191,10 @@ impl Sandbox {
 
     /// Where hfd keeps its index.
     pub fn state_dir(&self) -> PathBuf {
-        self.home().join(".local/state/hfd")
+        match &self.windows {
+            Some(windows) => windows.state_dir(),
+            None => self.home().join(".local/state/hfd"),
+        }
     }
 
     /// Where Hugging Face tools look by default.
@@ -193,7 +214,10 @@ impl Sandbox {
 
     /// Writes hfd's configuration.
     pub fn configure(&self, config: &str) {
-        let directory = self.home().join(".config/hfd");
+        let directory = match &self.windows {
+            Some(windows) => windows.config_dir(),
+            None => self.home().join(".config/hfd"),
+        };
         private_directory(&directory);
         write_private(&directory.join("config.toml"), config.as_bytes());
     }
@@ -209,7 +233,15 @@ impl Sandbox {
         lock(&self.mirrors).push(directory.to_owned());
     }
 
-    /// Where hfd keeps what.
+    /// An absolute path as hfd has it on its system; anything else as it is.
+    pub fn shown(&self, path: impl AsRef<OsStr>) -> OsString {
+        match &self.windows {
+            Some(windows) => windows.translated(path.as_ref()),
+            None => path.as_ref().to_owned(),
+        }
+    }
+
+    /// Where hfd keeps what, on Linux.
     pub fn place(&self) -> Place {
         let variable = |name: &str| self.environment.get(OsStr::new(name)).cloned();
         Place::new(variable).expect("the sandbox has a home")
@@ -226,6 +258,20 @@ impl Sandbox {
     /// Its Hub, which `HF_ENDPOINT` names.
     pub fn hub(&self) -> &Hub {
         &self.hub
+    }
+
+    /// How it is on Windows.
+    pub fn is_windows(&self) -> bool {
+        self.windows.is_some()
+    }
+
+    /// The keychain, by hfd's name for it.
+    pub fn store(&self) -> &'static str {
+        let store = match &self.windows {
+            Some(_) => StoreId::WindowsCredentialManager,
+            None => StoreId::SecretService,
+        };
+        store.as_str()
     }
 
     /// Its session bus.
@@ -309,15 +355,40 @@ impl Sandbox {
 
 /// Its daemon, without `hfd` in between.
 impl Sandbox {
+    /// The socket of the daemon, which must run. On Windows, one that leads to its pipe.
+    #[track_caller]
+    pub fn socket(&self) -> PathBuf {
+        let Some(windows) = &self.windows else {
+            let lock = self.place().lock_file();
+            return lock.expect("a daemon has run here").socket;
+        };
+        let socket = self.root().join("relay.sock");
+        let pipe = windows.lock_file().socket;
+        let (program, mark) = (self.probe(), self.mark);
+        let environment = self.environment.clone();
+        windows::relay(&socket, move || {
+            let mut relay = marked(mark, &program);
+            relay.arg("relay").arg(&pipe);
+            relay.env_clear().envs(&environment);
+            relay
+        });
+        socket
+    }
+
+    /// The daemon's process id as it knows it itself: Windows has numbers of its own.
+    #[track_caller]
+    pub fn daemon_id(&self) -> u32 {
+        let pid = self.daemon_pid();
+        match &self.windows {
+            Some(windows) => windows.lock_file().pid,
+            None => pid,
+        }
+    }
+
     /// A connection to the daemon, which must run.
     #[track_caller]
     pub fn connect(&self) -> Connection {
-        let socket = self
-            .place()
-            .lock_file()
-            .expect("a daemon has run here")
-            .socket;
-        let connection = Connection::open(&socket).expect("the daemon greets");
+        let connection = Connection::open(&self.socket()).expect("the daemon greets");
         connection.expect("the daemon listens")
     }
 
@@ -337,13 +408,96 @@ impl Sandbox {
             .map(|arg| arg.as_ref().to_owned())
             .collect();
         let tells = args.iter().any(|arg| arg == "token" || arg == "exec");
-        let run = Run::new(self, tools::binaries().join("hfd"), args);
+        let run = Run::new(self, tools::binaries().join("hfd"), args).translated();
         if tells { run.tells() } else { run }
     }
 
     /// `hfdd` in the foreground.
     pub fn hfdd(&self) -> Run<'_> {
-        Run::new(self, tools::binaries().join("hfdd"), [""; 0])
+        Run::new(self, tools::binaries().join("hfdd"), [""; 0]).translated()
+    }
+
+    /// What the keychain holds of hfd, as another program shows it: secrets and all.
+    pub fn items(&self) -> Outcome {
+        let run = match &self.windows {
+            Some(_) => Run::new(self, self.probe(), ["credentials"]).tells(),
+            None => self.secret_tool(["search", "--all", "service", "hfd"]),
+        };
+        run.end()
+    }
+
+    /// The words that run a program which prints these environment variables in one line.
+    pub fn prints(&self, variables: &[&str]) -> Vec<String> {
+        match &self.windows {
+            Some(_) => self.probing("print", variables),
+            None => {
+                let values: Vec<_> = variables.iter().map(|name| format!("${name}")).collect();
+                self.shell(&format!("echo \"{}\"", values.join(" ")))
+            }
+        }
+    }
+
+    /// The words that run a program which prints the file that this environment variable names.
+    pub fn prints_file(&self, variable: &str) -> Vec<String> {
+        match &self.windows {
+            Some(_) => self.probing("cat", &[variable]),
+            None => self.shell(&format!("cat \"${variable}\" && echo")),
+        }
+    }
+
+    /// The words that run a program which says its process id, and then what is in the file that this
+    /// environment variable names whenever that has changed; `gone` where there is none.
+    pub fn watches_file(&self, variable: &str) -> Vec<String> {
+        match &self.windows {
+            Some(_) => self.probing("watch", &[variable]),
+            None => self.shell(&WATCHER.replace("VARIABLE", variable)),
+        }
+    }
+
+    /// The words that run a program which ends with this status.
+    pub fn ends_with(&self, status: u8) -> Vec<String> {
+        match &self.windows {
+            Some(_) => self.probing("exit", &[&status.to_string()]),
+            None => self.shell(&format!("exit {status}")),
+        }
+    }
+
+    /// The words that run `hfd whoami` with another `HF_ENDPOINT`.
+    pub fn whoami_at(&self, endpoint: &str) -> Vec<String> {
+        match &self.windows {
+            Some(_) => {
+                let script = format!("set HF_ENDPOINT={endpoint}&& {} whoami", self.program_hfd());
+                ["cmd", "/c", &script].map(str::to_owned).into()
+            }
+            None => self.shell(&format!("HF_ENDPOINT={endpoint} hfd whoami")),
+        }
+    }
+
+    /// `hfd` as a word in a command that `hfd exec` runs.
+    pub fn program_hfd(&self) -> String {
+        let Some(windows) = &self.windows else {
+            return "hfd".to_owned();
+        };
+        let path = windows.shown(&tools::binaries().join("hfd.exe"));
+        path.into_string().expect("a path in UTF-8")
+    }
+
+    fn shell(&self, script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).into()
+    }
+
+    /// See `tests/windows/probe.c`.
+    fn probing(&self, verb: &str, words: &[&str]) -> Vec<String> {
+        let program = self.probe().with_extension("exe").into_os_string();
+        let program = program.into_string().expect("a path in UTF-8");
+        let words = [program.as_str(), verb]
+            .into_iter()
+            .chain(words.iter().copied());
+        words.map(str::to_owned).collect()
+    }
+
+    fn probe(&self) -> PathBuf {
+        tools::binaries().join("probe")
     }
 
     /// The real `hf`.
@@ -438,6 +592,10 @@ impl Sandbox {
     /// Ends the daemons as their service manager would, then keychain and bus.
     fn end_politely(&self) {
         self.end_manager();
+        if let Some(windows) = &self.windows {
+            self.hfd(["service", "stop"]).ok();
+            windows.end();
+        }
         for daemon in self.daemons() {
             processes::terminate(daemon);
         }
@@ -465,7 +623,11 @@ impl Sandbox {
 
     /// What helps to understand why a test failed.
     fn tell(&self) {
-        let log = fs::read_to_string(self.place().log()).unwrap_or_default();
+        let log = match &self.windows {
+            Some(windows) => windows.state_dir().join("hfdd.log"),
+            None => self.place().log(),
+        };
+        let log = fs::read_to_string(log).unwrap_or_default();
         let mut story = String::new();
         for (what, bytes) in lock(&self.captured)
             .iter()
@@ -494,6 +656,9 @@ impl Drop for Sandbox {
                     rustix::process::kill_process(pid, rustix::process::Signal::KILL).ok()
                 });
             }
+            if let Some(windows) = &self.windows {
+                windows.end();
+            }
             return;
         }
         let leaks = self.leaks();
@@ -519,8 +684,8 @@ fn is_bus_service(process: &Process) -> bool {
     ["gnome-keyring-daemon", "gcr-prompter"].contains(&process.program())
 }
 
-fn environment(root: &Path, hub: &Hub) -> BTreeMap<OsString, OsString> {
-    let home = root.join("home");
+fn environment(root: &Path, hub: &Hub, windows: Option<&Windows>) -> BTreeMap<OsString, OsString> {
+    let home = windows.map_or_else(|| root.join("home"), |windows| windows.home().to_owned());
     let binaries = tools::binaries();
     let path = std::env::join_paths([
         binaries.as_path(),
@@ -542,8 +707,27 @@ fn environment(root: &Path, hub: &Hub) -> BTreeMap<OsString, OsString> {
         ("LANG", "C.UTF-8".into()),
         ("TERM", "dumb".into()),
     ];
-    variables.map(|(name, value)| (name.into(), value)).into()
+    let mut variables: BTreeMap<OsString, OsString> =
+        variables.map(|(name, value)| (name.into(), value)).into();
+    if let Some(windows) = windows {
+        // Nobody has these there.
+        variables.retain(|name, _| !name.as_encoded_bytes().starts_with(b"XDG_"));
+        let own = windows.environment();
+        variables.extend(own.map(|(name, value)| (name.into(), value)));
+    }
+    variables
 }
+
+/// What a shell runs for [`Sandbox::watches_file`].
+const WATCHER: &str = r#"
+echo $$
+last=
+while :; do
+  now=$(cat "$VARIABLE" 2>/dev/null) || now=gone
+  [ "$now" = "$last" ] || echo "$now"
+  last=$now
+  sleep 0.01
+done"#;
 
 /// A number that no process carries as its mark yet. Below the kernel's default of 819,200, since
 /// an ordinary user may only lower a limit.

@@ -3,8 +3,13 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// The directory of `hfd` and `hfdd`: the one above the test's own, as cargo lays them out.
+use crate::windows;
+
+/// The directory of `hfd` and `hfdd`: those for Windows where they are tested, else the one above the test's own, as cargo lays them out.
 pub(crate) fn binaries() -> PathBuf {
+    if let Some(programs) = windows::programs() {
+        return programs;
+    }
     let own = env::current_exe().expect("the test knows its own file");
     let mut above = own.ancestors().skip(1);
     let found = above.find(|dir| dir.join("hfd").is_file() && dir.join("hfdd").is_file());

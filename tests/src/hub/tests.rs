@@ -1,5 +1,5 @@
 //! The mock Hub as a client meets it: over a socket. That the real client agrees with it is
-//! `tests/e2e/oauth_upstream.rs`.
+//! `tests/e2e/parts/oauth_upstream.rs`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -48,7 +48,10 @@ fn a_login_without_a_terminal_says_where_to_go_and_ends_with_the_token_in_the_ke
         .notes("Open this URL in your browser:")
         .notes(&code)
         .shows(" as alice.")
-        .shows("`oauth-alice` rests in secret-service and is the active token.");
+        .shows(&format!(
+            "`oauth-alice` rests in {} and is the active token.",
+            sandbox.store()
+        ));
     let grant = &sandbox.hub().grants()[0];
     sandbox.hfd(["token"]).ok().prints(&grant.access);
     assert_eq!(sandbox.token_file().as_ref(), Some(&grant.access));

@@ -3,6 +3,8 @@
 use hfd_e2e::hub::{Account, Hub};
 use hfd_e2e::{Sandbox, fault};
 
+use crate::login::exec;
+
 #[test]
 fn a_token_in_the_environment_while_switching() {
     let mut fault = fault!("HF_TOKEN set while switching");
@@ -46,45 +48,11 @@ fn another_endpoint_during_whoami() {
         .end();
     fault.answers("whoami NAME", named);
     // In `hfd exec -- sh` the stored token is the environment's: it is still the stored one.
-    let there = format!("HF_ENDPOINT={}", elsewhere.endpoint());
-    let in_exec = sandbox
-        .hfd(["exec", "--", "env", &there, "hfd", "whoami"])
-        .end();
+    let in_exec = exec(&[], sandbox.whoami_at(&elsewhere.endpoint()));
+    let in_exec = sandbox.hfd(in_exec).end();
     fault.answers("whoami in exec", in_exec);
     assert_eq!(elsewhere.seen(), [], "nothing was sent there");
     sandbox.hfd(["whoami"]).ok().shows("alice");
-}
-
-#[test]
-fn the_clock_set_back() {
-    let mut fault = fault!("clock set back");
-    let sandbox = Sandbox::new();
-    let work = sandbox.logged_in("work");
-    sandbox.hfd(["service", "stop"]).ok();
-    let clock = sandbox.root().join("clock");
-    std::fs::write(&clock, "+0").unwrap();
-    let mut daemon = sandbox
-        .hfdd()
-        .env(
-            "LD_PRELOAD",
-            "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-        )
-        .env("FAKETIME_TIMESTAMP_FILE", &clock)
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-        .spawn();
-    daemon.line();
-    sandbox.logged_in("play");
-    std::fs::write(&clock, "-30d").unwrap();
-    let token = sandbox.hfd(["token", "work"]).end();
-    fault.answers("token", token).prints(&work);
-    fault.answers("switch", sandbox.hfd(["switch", "work"]).end());
-    fault.answers("status", sandbox.hfd(["status", "--json"]).end());
-    sandbox.logged_in("new");
-    fault.answers("logout", sandbox.hfd(["logout", "play"]).end());
-    let ended = daemon.terminate();
-    assert_eq!(ended.status, 0, "{ended}");
-    sandbox.hfd(["token", "work"]).ok().prints(&work);
 }
 
 #[test]
@@ -112,16 +80,18 @@ fn a_token_of_another_hub() {
         .ok();
     sandbox.hfd(["list"]).ok().shows(&elsewhere.endpoint());
     // Whoever is run with it finds its Hub, and only with that.
-    let look = "echo \"$HF_ENDPOINT $HF_TOKEN$(cat $HF_TOKEN_PATH)\"";
-    for args in [&["exec"][..], &["exec", "--live"]] {
-        let exec = |name| [args, &["--as", name, "--", "sh", "-c", look]].concat();
-        let outcome = sandbox
-            .hfd(exec("away"))
-            .unset("HF_ENDPOINT")
-            .stdin("")
-            .ok();
-        outcome.prints(format!("{} {}", elsewhere.endpoint(), away.value));
-        sandbox.hfd(exec("away")).exits(14);
+    let looks = [
+        (&[][..], sandbox.prints(&["HF_ENDPOINT", "HF_TOKEN"])),
+        (&["--live"], sandbox.prints(&["HF_ENDPOINT"])),
+        (&["--live"], sandbox.prints_file("HF_TOKEN_PATH")),
+    ];
+    let endpoint = elsewhere.endpoint();
+    let both = format!("{endpoint} {}", away.value);
+    for ((options, look), expected) in looks.into_iter().zip([&both, &endpoint, &away.value]) {
+        let words = exec(&[options, &["--as", "away"]].concat(), look);
+        let outcome = sandbox.hfd(&words).unset("HF_ENDPOINT").ok();
+        outcome.prints(expected);
+        sandbox.hfd(words).exits(14);
     }
     assert!(!sandbox.hub().bearers().contains(&away.value));
     assert!(!elsewhere.bearers().contains(&home.value));
@@ -135,13 +105,17 @@ fn an_alias_of_the_tokens_hub() {
     let aliases = format!("[hub.\"{hub}\"]\naliases = [\"{alias}\"]\n");
     sandbox.configure(&format!("endpoint = \"{hub}\"\n{aliases}"));
     let work = sandbox.logged_in("work");
-    let look = "echo \"$HF_ENDPOINT $HF_TOKEN$(cat $HF_TOKEN_PATH)\"";
-    for args in [&["exec"][..], &["exec", "--live"]] {
-        let exec = [args, &["--", "sh", "-c", look]].concat();
-        let exec = |endpoint: &str| sandbox.hfd(&exec).env("HF_ENDPOINT", endpoint);
-        let outcome = exec(&alias).stdin("").ok();
-        outcome.prints(format!("{alias} {}", work.value));
-        exec("http://localhost:1").exits(14).prints_nothing();
+    let looks = [
+        (&[][..], sandbox.prints(&["HF_ENDPOINT", "HF_TOKEN"])),
+        (&["--live"], sandbox.prints(&["HF_ENDPOINT"])),
+        (&["--live"], sandbox.prints_file("HF_TOKEN_PATH")),
+    ];
+    let both = format!("{alias} {}", work.value);
+    for ((options, look), expected) in looks.into_iter().zip([&both, &alias, &work.value]) {
+        let words = exec(options, look);
+        let run = |endpoint: &str| sandbox.hfd(&words).env("HF_ENDPOINT", endpoint);
+        run(&alias).ok().prints(expected);
+        run("http://localhost:1").exits(14).prints_nothing();
     }
     // What tools write is this Hub's, and status says where they use another.
     let note = "are taken for those of";

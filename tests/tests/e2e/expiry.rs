@@ -3,6 +3,8 @@
 use hfd_e2e::Sandbox;
 use hfd_e2e::hub::{Account, Failure};
 
+use crate::login::exec;
+
 /// What the Hub says of a token of alice's that ends at this moment (RFC 3339).
 fn ends(name: &str, at: &str) -> Failure {
     let whoami = serde_json::json!({
@@ -36,9 +38,12 @@ fn an_end_is_told_and_warned_of() {
         .shows("(2020-01-01")
         .notes(ended);
     sandbox.hfd(["switch", "old"]).ok().notes(ended);
-    sandbox.hfd(["exec", "--", "true"]).ok().notes(ended);
     sandbox
-        .hfd(["exec", "--live", "--", "true"])
+        .hfd(exec(&[], sandbox.ends_with(0)))
+        .ok()
+        .notes(ended);
+    sandbox
+        .hfd(exec(&["--live"], sandbox.ends_with(0)))
         .ok()
         .notes(ended);
     let token = sandbox.hfd(["token"]).ok().prints(&old);

@@ -71,7 +71,7 @@ fn read_only() {
     let home = home.to_str().unwrap();
     fault
         .answers("login", login(&sandbox, &work, home))
-        .notes(home);
+        .notes(sandbox.shown(home).to_str().unwrap());
     fault.answers("list", sandbox.hfd(["list"]).env("HF_HOME", home).end());
     fs::set_permissions(home, Permissions::from_mode(0o700)).unwrap();
     fault.answers("login afterwards", login(&sandbox, &work, home));

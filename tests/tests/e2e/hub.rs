@@ -10,9 +10,7 @@ fn login(sandbox: &Sandbox) -> Outcome {
     let outcome = sandbox.hfd(["login", "--with-token"]).stdin(&token).end();
     if outcome.status != 0 {
         assert_eq!(sandbox.token_file(), None, "nothing is half done");
-        let items = sandbox
-            .secret_tool(["search", "--all", "service", "hfd"])
-            .end();
+        let items = sandbox.items();
         assert_eq!(items.stdout, "");
     }
     outcome

@@ -21,9 +21,7 @@ fn tokens_of_the_hugging_face_client_are_in_the_keychain_afterwards() {
     sandbox.hfd(["sync"]).ok();
     for token in &tokens {
         sandbox.hfd(["token", &token.name]).ok().prints(token);
-        let stored = sandbox
-            .secret_tool(["search", "--all", "service", "hfd"])
-            .ok();
+        let stored = sandbox.items();
         assert_eq!(stored.stdout.matches(&token.value).count(), 1, "{stored}");
     }
     sandbox.logged_in("c");
@@ -74,13 +72,10 @@ fn refresh_tokens_expiry_and_a_bare_token_are_imported_too() {
         Some(file.as_str()),
         "left as it is"
     );
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     for token in [&oauth, &refresh, &bare] {
         assert_eq!(items.stdout.matches(&token.value).count(), 1, "{items}");
     }
-    items.notes("attribute.hfd = refresh");
 }
 
 #[test]

@@ -42,9 +42,7 @@ fn what_is_purged_leaves_nothing_in_the_keychain() {
     let sandbox = Sandbox::new();
     sandbox.logged_in("work");
     sandbox.hfd(["logout", "work", "--purge"]).ok();
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .end();
+    let items = sandbox.items();
     assert!(!items.stdout.contains("secret"), "{items}");
     sandbox.hfd(["restore"]).ok().shows("nothing");
 }
@@ -128,7 +126,8 @@ fn directories_are_added_and_left_alone() {
     sandbox.logged_in("play");
     let other = sandbox.home().join("other");
     sandbox.allow_mirror(&other);
-    let dir = other.to_str().unwrap();
+    let shown = sandbox.shown(&other).into_string().unwrap();
+    let dir = shown.as_str();
     sandbox.hfd(["mirror", "add", dir]).ok().shows("all tokens");
     sandbox.hfd(["switch", "work"]).env("HF_HOME", dir).ok();
     let stored = || std::fs::read_to_string(other.join("stored_tokens")).unwrap();
@@ -155,7 +154,8 @@ fn a_login_in_another_home_makes_it_a_mirror_of_that_token_and_says_so() {
     let work = sandbox.logged_in("work");
     let other = sandbox.home().join("other");
     sandbox.allow_mirror(&other);
-    let dir = other.to_str().unwrap();
+    let shown = sandbox.shown(&other).into_string().unwrap();
+    let dir = shown.as_str();
     let play = sandbox.token("play");
     // Only stored, it concerns no home.
     let login = |words: &[&str]| {

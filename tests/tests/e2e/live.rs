@@ -2,30 +2,24 @@
 
 use hfd_e2e::hub::Account;
 use hfd_e2e::{Running, Sandbox, processes};
-use rustix::process::Signal;
 
-/// Says its process id, and then what the token is whenever that has changed.
-const WATCHER: &str = r#"
-echo $$
-last=
-while :; do
-  now=$(cat "$HF_TOKEN_PATH" 2>/dev/null) || now=gone
-  [ "$now" = "$last" ] || echo "$now"
-  last=$now
-  sleep 0.01
-done"#;
+use crate::login::exec;
 
 /// A watcher of the token in use, and its process id.
 fn watcher<'s>(sandbox: &'s Sandbox, args: &[&str]) -> (Running<'s>, u32) {
-    let args = [&["exec", "--live"], args, &["--", "sh", "-c", WATCHER]].concat();
-    let mut running = sandbox.hfd(args).spawn();
+    let watcher = sandbox.watches_file("HF_TOKEN_PATH");
+    let words = exec(&[&["--live"], args].concat(), watcher);
+    let mut running = sandbox.hfd(words).spawn();
     let pid = running.line().parse().unwrap();
     (running, pid)
 }
 
 /// How many programs have a directory.
 fn directories(sandbox: &Sandbox) -> usize {
-    let live = sandbox.runtime_dir().join("hfd/live");
+    let live = match sandbox.is_windows() {
+        true => sandbox.state_dir().join("live"),
+        false => sandbox.runtime_dir().join("hfd/live"),
+    };
     std::fs::read_dir(live).map_or(0, Iterator::count)
 }
 
@@ -72,44 +66,38 @@ fn a_program_sees_what_becomes_of_its_token() {
 }
 
 #[test]
-fn the_real_client_and_hfd_itself_find_the_token() {
+fn hfd_itself_finds_the_token() {
     let sandbox = Sandbox::new();
     let work = sandbox.logged_in("work");
     let play = sandbox.logged_in("play");
-    let look = "from huggingface_hub import get_token, whoami; import os
-print(get_token(), whoami()['name'], 'HF_TOKEN' in os.environ)";
-    sandbox
-        .hfd(["exec", "--live", "--as", "work", "--", "python", "-c", look])
-        .env("HF_TOKEN", &play)
-        .ok()
-        .prints(format!("{} alice False", work.value));
-    sandbox
-        .hfd(["exec", "--live", "--as", "work", "--", "hfd", "token"])
-        .ok()
-        .prints(&work);
+    let token = exec(
+        &["--live", "--as", "work"],
+        vec![sandbox.program_hfd(), "token".to_owned()],
+    );
+    sandbox.hfd(&token).ok().prints(&work);
+    // A token in the environment would go before the file's.
+    let print = exec(&["--live", "--as", "work"], sandbox.prints(&["HF_TOKEN"]));
+    sandbox.hfd(print).env("HF_TOKEN", &play).ok().prints("");
 }
 
 #[test]
 fn the_status_is_that_of_the_program() {
     let sandbox = Sandbox::new();
     let work = sandbox.logged_in("work");
-    let exec = |command: &[&str]| sandbox.hfd([&["exec", "--live", "--"], command].concat());
-    exec(&["true"]).ok().prints_nothing();
-    exec(&["sh", "-c", "exit 7"]).exits(7).prints_nothing();
-    exec(&["sh", "-c", "kill -9 $$"]).exits(128 + 9);
-    exec(&["/nowhere/at/all"]).exits(127).notes("cannot run");
-    exec(&["/"]).exits(126).notes("cannot run");
+    let run = |command: Vec<String>| sandbox.hfd(exec(&["--live"], command));
+    let program = |path: &str| vec![path.to_owned()];
+    let nothing = || run(sandbox.ends_with(0));
+    nothing().ok().prints_nothing();
+    run(sandbox.ends_with(7)).exits(7).prints_nothing();
+    let nowhere = run(program("/nowhere/at/all")).exits(127);
+    nowhere.notes("cannot run");
+    let directory = run(program(sandbox.home().to_str().unwrap())).exits(126);
+    directory.notes("cannot run");
     assert_eq!(directories(&sandbox), 0);
-    exec(&["true"])
-        .env("HF_TOKEN", &work)
-        .exits(2)
-        .notes("--as NAME");
-    exec(&["true"])
-        .env("HF_TOKEN", &work)
-        .env("HF_HOME", "")
-        .exits(2);
+    nothing().env("HF_TOKEN", &work).exits(2).notes("--as NAME");
+    nothing().env("HF_TOKEN", &work).env("HF_HOME", "").exits(2);
     sandbox.hfd(["logout"]).ok();
-    exec(&["true"]).exits(4);
+    nothing().exits(4);
 }
 
 #[test]
@@ -127,35 +115,4 @@ fn a_killed_one_leaves_nothing_behind_for_long() {
     assert_eq!(directories(&sandbox), 1, "the leftover is gone");
     other.terminate();
     assert_eq!(directories(&sandbox), 0);
-}
-
-#[test]
-fn signals_go_on_to_the_program() {
-    let sandbox = Sandbox::new();
-    sandbox.logged_in("work");
-    for (name, signal) in [
-        ("HUP", Signal::HUP),
-        ("INT", Signal::INT),
-        ("QUIT", Signal::QUIT),
-        ("USR1", Signal::USR1),
-        ("TERM", Signal::TERM),
-    ] {
-        let script =
-            format!("trap 'echo {name}; exit 3' {name}; echo ready; while :; do sleep 0.01; done");
-        let mut program = sandbox
-            .hfd(["exec", "--live", "--", "sh", "-c", &script])
-            .spawn();
-        assert_eq!(program.line(), "ready");
-        processes::signal(program.pid(), signal);
-        assert_eq!(program.line(), name);
-        assert_eq!(program.end().status, 3);
-    }
-    // nohup(1): what the caller ignores is ignored by both.
-    let script = "trap '' HUP; exec hfd exec --live -- \
-        sh -c 'echo ready; while [ ! -e over ]; do sleep 0.01; done; exit 4'";
-    let mut program = sandbox.sh(script).spawn();
-    assert_eq!(program.line(), "ready");
-    processes::signal(program.pid(), Signal::HUP);
-    std::fs::write(sandbox.home().join("over"), "").unwrap();
-    assert_eq!(program.end().status, 4);
 }

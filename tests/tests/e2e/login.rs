@@ -3,6 +3,15 @@
 use hfd_e2e::{Sandbox, eventually};
 use serde_json::json;
 
+/// The words of `hfd exec` with these options, and this command.
+pub(crate) fn exec(options: &[&str], command: Vec<String>) -> Vec<String> {
+    let options = ["exec"].iter().chain(options).chain(&["--"]);
+    options
+        .map(|word| (*word).to_owned())
+        .chain(command)
+        .collect()
+}
+
 #[test]
 fn one_login_is_seen_by_every_tool() {
     let sandbox = Sandbox::new();
@@ -24,14 +33,8 @@ fn one_login_is_seen_by_every_tool() {
         .shows("* work")
         .shows(&work.masked());
     sandbox.hf(["auth", "whoami"]).ok().shows("alice");
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert_eq!(items.stdout.matches(&work.value).count(), 1, "{items}");
-    items
-        .shows("label = ")
-        .notes("attribute.username = ")
-        .notes("attribute.hfd = access");
     assert_eq!(sandbox.token_file().as_deref(), Some(work.value.as_str()));
     // That it stands nowhere else is what the end of the sandbox checks.
 }
@@ -48,7 +51,7 @@ fn two_tokens_are_listed_switched_and_run_with() {
         json!({
             "name": "work", "active": false, "kind": "access-token", "role": "write",
             "user": "alice", "endpoint": sandbox.hub().endpoint(), "expires_at": null, "renews": false,
-            "masked": work.masked(), "store": "secret-service",
+            "masked": work.masked(), "store": sandbox.store(),
         })
     );
     sandbox.hfd(["token"]).ok().prints(&play);
@@ -61,10 +64,10 @@ fn two_tokens_are_listed_switched_and_run_with() {
         .shows("* work")
         .shows("  play");
     sandbox
-        .hfd(["exec", "--as", "play", "--", "sh", "-c", "echo $HF_TOKEN"])
+        .hfd(exec(&["--as", "play"], sandbox.prints(&["HF_TOKEN"])))
         .ok()
         .prints(&play);
-    sandbox.hfd(["exec", "--", "sh", "-c", "exit 7"]).exits(7);
+    sandbox.hfd(exec(&[], sandbox.ends_with(7))).exits(7);
     sandbox.hfd(["exec", "--", "no-such-program"]).exits(127);
 }
 
@@ -108,9 +111,7 @@ fn a_logout_with_purge_leaves_nothing() {
     sandbox.hfd(["token", "work"]).ok().prints(&work);
     sandbox.hfd(["logout", "--all", "--purge"]).ok();
     sandbox.hf(["auth", "list"]).ok().notes("").hides("work");
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .end();
+    let items = sandbox.items();
     assert_eq!(items.stdout, "", "the keychain is empty");
     assert_eq!(sandbox.token_file(), None);
     assert_eq!(sandbox.hfd(["list", "--json"]).ok().json(), json!([]));
@@ -128,9 +129,7 @@ fn a_token_gets_another_name_everywhere() {
         .ok()
         .shows("* office")
         .hides("work");
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert_eq!(
         items.stdout.matches(&work.value).count(),
         1,
@@ -248,8 +247,8 @@ fn the_state_is_told_with_and_without_a_daemon() {
     assert!(without["daemon"].is_null(), "{without}");
     sandbox.logged_in("work");
     let with = sandbox.hfd(["status", "--json"]).ok().json();
-    assert_eq!(with["daemon"]["pid"], sandbox.daemon_pid());
-    assert_eq!(with["store"]["id"], "secret-service");
+    assert_eq!(with["daemon"]["pid"], sandbox.daemon_id());
+    assert_eq!(with["store"]["id"], sandbox.store());
     assert_eq!(with["store"]["state"], "ready");
     assert_eq!(with["lock"], "none");
     assert_eq!(with["active"], "work");
@@ -257,7 +256,7 @@ fn the_state_is_told_with_and_without_a_daemon() {
     assert_eq!(with["mirrors"][0]["state"], "in-sync");
     assert_eq!(
         with["mirrors"][0]["dir"],
-        sandbox.hf_home().to_str().unwrap()
+        sandbox.shown(sandbox.hf_home()).to_str().unwrap()
     );
 }
 

@@ -2,6 +2,8 @@
 
 use hfd_e2e::{Sandbox, Token};
 
+use crate::login::exec;
+
 /// What the real client does, with a token that comes on stdin.
 const LOGIN: &str = "
 import sys
@@ -66,9 +68,7 @@ fn from_the_real_client_to_the_keychain() {
     sandbox.hfd(["token"]).ok().prints(&away);
     sandbox.hfd(["sync"]).ok();
     sandbox.hfd(["token", "away"]).ok().prints(&away);
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert!(items.stdout.contains(&away.value) && items.stdout.contains(&home.value));
 }
 
@@ -84,9 +84,7 @@ fn with_a_refresh_token_as_long() {
     sandbox.write_hf_file("token", &access);
     sandbox.hfd(["sync"]).ok();
     sandbox.hfd(["token", "oauth-alice"]).ok().prints(&access);
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert!(items.stdout.contains(&access.value) && items.stdout.contains(&refresh.value));
     sandbox.hfd(["logout", "oauth-alice"]).ok();
     sandbox.hfd(["restore", "oauth-alice"]).ok();
@@ -98,21 +96,10 @@ fn for_a_program() {
     let sandbox = Sandbox::new();
     let work = sandbox.long_token("work");
     login(&sandbox, &work, &[]);
-    sandbox
-        .hfd(["exec", "--", "sh", "-c", "echo \"$HF_TOKEN\""])
-        .ok()
-        .prints(&work);
-    sandbox
-        .hfd([
-            "exec",
-            "--live",
-            "--",
-            "sh",
-            "-c",
-            "cat \"$HF_TOKEN_PATH\"; echo",
-        ])
-        .ok()
-        .prints(&work);
+    let print = exec(&[], sandbox.prints(&["HF_TOKEN"]));
+    sandbox.hfd(print).ok().prints(&work);
+    let print = exec(&["--live"], sandbox.prints_file("HF_TOKEN_PATH"));
+    sandbox.hfd(print).ok().prints(&work);
 }
 
 #[test]

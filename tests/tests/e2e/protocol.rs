@@ -40,8 +40,8 @@ fn the_client_of_the_description_prints_the_token() {
 fn the_conversation_of_the_description_takes_place() {
     let sandbox = Sandbox::new();
     sandbox.logged_in("work");
-    let home = sandbox.hf_home().join("token");
-    let mut stream = UnixStream::connect(sandbox.runtime_dir().join("hfd/hfdd.sock")).unwrap();
+    let home = sandbox.shown(sandbox.hf_home().join("token"));
+    let mut stream = UnixStream::connect(sandbox.socket()).unwrap();
     let limit = Some(Duration::from_secs(10));
     stream.set_read_timeout(limit).unwrap();
     let mut replies = BufReader::new(stream.try_clone().unwrap()).lines();

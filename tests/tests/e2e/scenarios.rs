@@ -196,9 +196,7 @@ fn what_a_tool_does_is_followed_while_nobody_asks() {
     sandbox.hf(["auth", "login", "--token", &theirs.value]).ok();
     events.wait_for(&["imported"]);
     events.wait_for(&["activated"]);
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert_eq!(items.stdout.matches(&theirs.value).count(), 1, "{items}");
     sandbox.hf(["auth", "switch", "--token-name", "work"]).ok();
     events.wait_for(&["activated"]);

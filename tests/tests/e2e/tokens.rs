@@ -97,9 +97,7 @@ fn two_of_one_name() {
         .shows("read-bob");
     sandbox.hfd(["token", "read"]).ok().prints(&rotated);
     sandbox.hfd(["token", "read-bob"]).ok().prints(&other);
-    let items = sandbox
-        .secret_tool(["search", "--all", "service", "hfd"])
-        .ok();
+    let items = sandbox.items();
     assert!(
         items.stdout.contains("kept for `hfd restore`"),
         "the replaced value can be brought back: {items}"

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// A connection that has read the daemon's hello.
 fn connect(sandbox: &Sandbox) -> UnixStream {
-    let mut stream = UnixStream::connect(sandbox.runtime_dir().join("hfd/hfdd.sock")).unwrap();
+    let mut stream = UnixStream::connect(sandbox.socket()).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
@@ -124,7 +124,7 @@ fn an_unknown_request() {
 #[test]
 fn a_newer_daemon_asks_it_to_retire() {
     let sandbox = running();
-    let daemon = sandbox.daemon_pid();
+    let daemon = sandbox.daemon_id();
     let mut stream = connect(&sandbox);
     let leaving = ask(&mut stream, br#"{"kind":"retire"}"#);
     assert_eq!(leaving["ok"]["pid"], daemon, "{leaving}");
@@ -195,7 +195,7 @@ fn a_thousand_clients_at_once() {
     let mut fault = fault!("1000 clients at once");
     let sandbox = running();
     raise_file_limit();
-    let socket = Arc::new(sandbox.runtime_dir().join("hfd/hfdd.sock"));
+    let socket = Arc::new(sandbox.socket());
     let start = Arc::new(Barrier::new(1000));
     let clients: Vec<_> = (0..1000)
         .map(|_| {

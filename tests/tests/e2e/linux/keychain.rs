@@ -175,3 +175,15 @@ fn prompts_are_never_waited_for() {
     fault.answers("login", login(&sandbox, &work)).within(SOON);
     hole.kill9();
 }
+
+#[test]
+fn an_item_says_what_it_is_to_whoever_looks_at_the_keychain() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    sandbox
+        .secret_tool(["search", "--all", "service", "hfd"])
+        .ok()
+        .shows("label = ")
+        .notes("attribute.username = ")
+        .notes("attribute.hfd = access");
+}

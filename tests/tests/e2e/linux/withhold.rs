@@ -6,8 +6,9 @@ use std::fs;
 use hfd_e2e::canary::{Leak, Search};
 use hfd_e2e::{Sandbox, Token, eventually};
 
-use crate::oauth_upstream::{GET_TOKEN, NEARLY_OVER, stored};
-use crate::{browser, service};
+use super::service;
+use crate::browser;
+use crate::parts::oauth_upstream::{GET_TOKEN, NEARLY_OVER, stored};
 
 /// Where a refresh token is found outside of the keychain: in any file of the session, in the log, in
 /// the arguments and the environment of any of its processes.

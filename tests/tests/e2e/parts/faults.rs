@@ -27,7 +27,8 @@ fn every_row_names_a_test_that_asserts_it() {
     assert!(Fault::rows().len() > 30, "the table is not empty");
     for row in Fault::rows() {
         assert!(tests.contains(&row.test), "there is no test {}", row.test);
-        let (module, _) = row.test.split_once("::").unwrap();
+        let (module, _) = row.test.rsplit_once("::").unwrap();
+        let module = module.replace("::", "/");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/e2e/{module}.rs"));
         let source = fs::read_to_string(&file).unwrap();
         let call = format!("fault!({:?})", row.failure);

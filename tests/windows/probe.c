@@ -1,0 +1,138 @@
+/* What the tests run on Windows, where on Linux they have a shell and secret-tool:
+ *
+ *   probe print NAME...      the values of environment variables, in one line
+ *   probe cat NAME           the content of the file that a variable names, and a newline
+ *   probe watch NAME         its process id; then that content whenever it has changed, `gone` without a file
+ *   probe exit STATUS
+ *   probe credentials        what Credential Manager holds of hfd, whole where hfd had to cut it
+ *   probe relay PIPE         standard input into the pipe, and what comes out of it
+ */
+#include <fcntl.h>
+#include <io.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <windows.h>
+#include <wincred.h>
+
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? value : "";
+}
+
+/* The file's content; its length, or -1 where there is none. */
+static int content(const char *name, char *into, int room)
+{
+    FILE *file = fopen(variable(name), "rb");
+    if (!file) return -1;
+    int length = fread(into, 1, room, file);
+    fclose(file);
+    return length;
+}
+
+static void watch(const char *name)
+{
+    static char now[65536], last[65536];
+    int last_length = -2;
+    printf("%lu\n", GetCurrentProcessId());
+    fflush(stdout);
+    for (;;) {
+        int length = content(name, now, sizeof now);
+        /* An empty file is one that is being written. */
+        if (length != 0 && (length != last_length || (length > 0 && memcmp(now, last, length)))) {
+            if (length < 0) printf("gone\n");
+            else printf("%.*s\n", length, now);
+            fflush(stdout);
+            last_length = length;
+            if (length > 0) memcpy(last, now, length);
+        }
+        Sleep(10);
+    }
+}
+
+static int by_name(const void *one, const void *other)
+{
+    return wcscmp((*(CREDENTIALW *const *)one)->TargetName, (*(CREDENTIALW *const *)other)->TargetName);
+}
+
+static int credentials(void)
+{
+    CREDENTIALW **all;
+    DWORD count;
+    if (!CredEnumerateW(L"hfd:*", 0, &count, &all)) return GetLastError() == ERROR_NOT_FOUND ? 0 : 1;
+    /* The parts of a value that was cut follow each other then. */
+    qsort(all, count, sizeof *all, by_name);
+    for (DWORD number = 0; number < count; number++) {
+        const CREDENTIALW *item = all[number];
+        const wchar_t *part = wcschr(item->TargetName, '#');
+        if (!part) printf("\n%ls\nsecret = ", item->TargetName);
+        if (item->CredentialBlobSize && !item->CredentialBlob[0]) continue; /* says which parts there are */
+        fwrite(item->CredentialBlob, 1, item->CredentialBlobSize, stdout);
+    }
+    CredFree(all);
+    return 0;
+}
+
+static DWORD WINAPI copy_in(void *pipe)
+{
+    char bytes[65536];
+    int length;
+    while ((length = _read(0, bytes, sizeof bytes)) > 0) {
+        OVERLAPPED over = {0};
+        DWORD written;
+        over.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+        for (int at = 0; at < length; at += written)
+            if ((!WriteFile(pipe, bytes + at, length - at, NULL, &over) && GetLastError() != ERROR_IO_PENDING)
+                || !GetOverlappedResult(pipe, &over, &written, TRUE)) return 1;
+        CloseHandle(over.hEvent);
+    }
+    /* A pipe has no half that can be closed: the whole goes. */
+    ExitProcess(0);
+}
+
+static int relay(const char *name)
+{
+    char bytes[65536];
+    HANDLE pipe;
+    while ((pipe = CreateFileA(name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, FILE_FLAG_OVERLAPPED, NULL))
+           == INVALID_HANDLE_VALUE) {
+        if (GetLastError() != ERROR_PIPE_BUSY) return 1;
+        WaitNamedPipeA(name, 1000);
+    }
+    CreateThread(NULL, 0, copy_in, pipe, 0, NULL);
+    for (;;) {
+        OVERLAPPED over = {0};
+        DWORD length;
+        over.hEvent = CreateEventW(NULL, TRUE, FALSE, NULL);
+        if ((!ReadFile(pipe, bytes, sizeof bytes, NULL, &over) && GetLastError() != ERROR_IO_PENDING)
+            || !GetOverlappedResult(pipe, &over, &length, TRUE) || !length) return 0;
+        CloseHandle(over.hEvent);
+        if (_write(1, bytes, length) < 0) return 1;
+    }
+}
+
+int main(int count, char **words)
+{
+    _setmode(0, _O_BINARY);
+    _setmode(1, _O_BINARY);
+    const char *verb = count > 1 ? words[1] : "", *what = count > 2 ? words[2] : "";
+    if (!strcmp(verb, "print")) {
+        for (int word = 2; word < count; word++) printf("%s%s", word > 2 ? " " : "", variable(words[word]));
+        printf("\n");
+        return 0;
+    }
+    if (!strcmp(verb, "cat")) {
+        static char bytes[65536];
+        int length = content(what, bytes, sizeof bytes);
+        if (length < 0) return 1;
+        printf("%.*s\n", length, bytes);
+        return 0;
+    }
+    if (!strcmp(verb, "watch")) watch(what);
+    if (!strcmp(verb, "exit")) return atoi(what);
+    if (!strcmp(verb, "credentials")) return credentials();
+    if (!strcmp(verb, "relay")) return relay(what);
+    fprintf(stderr, "probe: no %s\n", verb);
+    return 2;
+}
