@@ -13,8 +13,6 @@ use hfd_proto::{
     AwaitLogin, BeginLogin, CancelLogin, Error, Kind, LoginBegun, LoginReply, LoginState, escape,
 };
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
 
 use crate::command::quoted;
 use crate::environment::Environment;
@@ -82,15 +80,8 @@ pub(crate) fn log_in(
 
 /// Becomes true with Ctrl-C; a second one ends hfd on the spot.
 fn hear_interruptions() -> Result<Arc<AtomicBool>, Error> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let status = i32::from(Kind::Interrupted.exit_status());
-        // In this order: what the first one sets is looked at with the second.
-        flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupted))
-            .and_then(|_| flag::register(signal, Arc::clone(&interrupted)))
-            .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
-    }
-    Ok(interrupted)
+    os::hear_interruptions(Kind::Interrupted.exit_status())
+        .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))
 }
 
 /// What the daemon says.

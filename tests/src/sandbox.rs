@@ -466,8 +466,8 @@ impl Sandbox {
     pub fn whoami_at(&self, endpoint: &str) -> Vec<String> {
         match &self.windows {
             Some(_) => {
-                let script = format!("set HF_ENDPOINT={endpoint}&& {} whoami", self.program_hfd());
-                ["cmd", "/c", &script].map(str::to_owned).into()
+                let set = format!("HF_ENDPOINT={endpoint}");
+                self.probing("with", &[&set, &self.program_hfd(), "whoami"])
             }
             None => self.shell(&format!("HF_ENDPOINT={endpoint} hfd whoami")),
         }
@@ -494,6 +494,17 @@ impl Sandbox {
             .into_iter()
             .chain(words.iter().copied());
         words.map(str::to_owned).collect()
+    }
+
+    /// So many clients at once, on Windows: each connects, and asks once all have.
+    ///
+    /// # Panics
+    /// Where it is not Windows.
+    pub fn clients(&self, count: usize) -> Run<'_> {
+        let windows = self.windows.as_ref().expect("this sandbox is a Windows");
+        let pipe = windows.lock_file().socket.into_os_string();
+        let words = ["clients".into(), count.to_string().into(), pipe];
+        Run::new(self, self.probe(), words)
     }
 
     fn probe(&self) -> PathBuf {

@@ -5,13 +5,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::{env, io, thread};
+use std::{env, thread};
 
 use hfd_proto::LockFile;
 
@@ -134,11 +135,9 @@ impl Windows {
 
     /// Ends all that runs on it.
     pub(crate) fn end(&self) {
-        for word in ["-k", "-w"] {
-            let mut server = Command::new("/usr/bin/wineserver");
-            let ended = server.arg(word).env("WINEPREFIX", &self.prefix).status();
-            ended.expect("wineserver can be asked");
-        }
+        let mut server = Command::new("/usr/bin/wineserver");
+        server.arg("-k").env("WINEPREFIX", &self.prefix);
+        server.status().expect("wineserver can be asked");
     }
 }
 
@@ -172,13 +171,24 @@ fn copy_between(stream: UnixStream, mut child: Child) {
     let reading = Arc::clone(&stream);
     thread::spawn(move || {
         // Whatever ends it ends the program, too: it reads the end of its input.
-        drop(io::copy(&mut &*reading, &mut input));
+        drop(copy_bytes(&mut &*reading, &mut input));
     });
     thread::spawn(move || {
-        drop(io::copy(&mut output, &mut &*stream));
+        drop(copy_bytes(&mut output, &mut &*stream));
         drop(stream.shutdown(std::net::Shutdown::Both));
         drop(child.wait());
     });
+}
+
+/// `io::copy` would let the kernel move the bytes (splice(2)), which Wine's pipes do not notice.
+fn copy_bytes(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        match from.read(&mut bytes)? {
+            0 => return Ok(()),
+            length => to.write_all(&bytes[..length])?,
+        }
+    }
 }
 
 fn copy(from: &Path, to: &Path) {

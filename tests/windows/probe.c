@@ -3,12 +3,15 @@
  *   probe print NAME...      the values of environment variables, in one line
  *   probe cat NAME           the content of the file that a variable names, and a newline
  *   probe watch NAME         its process id; then that content whenever it has changed, `gone` without a file
+ *   probe with NAME=VALUE PROGRAM ARGUMENT...
  *   probe exit STATUS
  *   probe credentials        what Credential Manager holds of hfd, whole where hfd had to cut it
+ *   probe clients COUNT PIPE so many connections at once, each of which asks for the list once all are there
  *   probe relay PIPE         standard input into the pipe, and what comes out of it
  */
 #include <fcntl.h>
 #include <io.h>
+#include <process.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +115,54 @@ static int relay(const char *name)
     }
 }
 
+/* A line from a pipe, or 0. */
+static int line(HANDLE pipe, char *into, int room)
+{
+    DWORD length;
+    int have = 0;
+    while (have < room - 1 && ReadFile(pipe, into + have, room - 1 - have, &length, NULL) && length) {
+        have += length;
+        into[have] = 0;
+        if (strchr(into, '\n')) return 1;
+    }
+    return 0;
+}
+
+static const char *pipe_name;
+static LONG connected, wanted, answered;
+
+static DWORD WINAPI client(void *unused)
+{
+    static const char list[] = "{\"kind\":\"list\"}\n";
+    char bytes[4096];
+    DWORD written;
+    HANDLE pipe;
+    (void)unused;
+    while ((pipe = CreateFileA(pipe_name, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL))
+           == INVALID_HANDLE_VALUE) {
+        if (GetLastError() != ERROR_PIPE_BUSY) return 1;
+        WaitNamedPipeA(pipe_name, 1000);
+    }
+    if (!line(pipe, bytes, sizeof bytes)) return 1;
+    InterlockedIncrement(&connected);
+    while (connected < wanted) Sleep(1);
+    if (WriteFile(pipe, list, strlen(list), &written, NULL) && line(pipe, bytes, sizeof bytes)
+        && strstr(bytes, "{\"ok\":")) InterlockedIncrement(&answered);
+    CloseHandle(pipe);
+    return 0;
+}
+
+static int clients(int count, const char *name)
+{
+    HANDLE *threads = calloc(count, sizeof *threads);
+    pipe_name = name;
+    wanted = count;
+    for (int number = 0; number < count; number++) threads[number] = CreateThread(NULL, 0, client, NULL, 0, NULL);
+    for (int number = 0; number < count; number++) WaitForSingleObject(threads[number], 30000);
+    printf("%ld answered\n", answered);
+    return answered == count ? 0 : 1;
+}
+
 int main(int count, char **words)
 {
     _setmode(0, _O_BINARY);
@@ -130,8 +181,13 @@ int main(int count, char **words)
         return 0;
     }
     if (!strcmp(verb, "watch")) watch(what);
+    if (!strcmp(verb, "with") && count > 3) {
+        _putenv(what);
+        return _spawnv(_P_WAIT, words[3], (const char *const *)words + 3);
+    }
     if (!strcmp(verb, "exit")) return atoi(what);
     if (!strcmp(verb, "credentials")) return credentials();
+    if (!strcmp(verb, "clients") && count > 3) return clients(atoi(what), words[3]);
     if (!strcmp(verb, "relay")) return relay(what);
     fprintf(stderr, "probe: no %s\n", verb);
     return 2;

@@ -9,10 +9,14 @@ use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 #[cfg(target_os = "linux")]
 mod linux;
@@ -26,6 +30,17 @@ pub(crate) use macos::*;
 
 /// Where a daemon is started.
 pub(crate) const ROOT: &str = "/";
+
+/// Becomes true when hfd is asked to end; a second time ends it on the spot, with this status.
+pub(crate) fn hear_interruptions(status: u8) -> io::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: what the first one sets is looked at with the second.
+        flag::register_conditional_shutdown(signal, status.into(), Arc::clone(&interrupted))?;
+        flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    Ok(interrupted)
+}
 
 /// Whether two names are of the same variable.
 pub(crate) fn is_same_variable(one: &str, other: &str) -> bool {

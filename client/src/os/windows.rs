@@ -24,9 +24,11 @@ use windows_sys::Win32::System::Threading::{
 };
 
 mod child;
+mod interrupt;
 pub(crate) mod registry;
 
 pub(crate) use child::{Interrupts, Together, program, run_in_place};
+pub(crate) use interrupt::hear_interruptions;
 
 /// What of the caller's environment the daemon may see: who and where the person is, what programs need
 /// to be loaded, and its own settings.

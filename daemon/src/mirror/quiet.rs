@@ -32,7 +32,7 @@ pub fn age(home: &Home) -> Duration {
 pub struct Directory {
     /// File system and number.
     number: (u64, u64),
-    /// The number of a directory that was removed is soon used again.
+    /// Where the number of a directory that was removed is soon used again.
     born: Option<SystemTime>,
 }
 
@@ -42,7 +42,7 @@ pub fn directory(home: &Home) -> Option<Directory> {
     let found = std::fs::metadata(directory).ok()?;
     Some(Directory {
         number: file::number(directory, &found),
-        born: found.created().ok(),
+        born: file::born(&found),
     })
 }
 

@@ -181,24 +181,6 @@ fn ctrl_c_after_the_person_has_granted_it_says_that_the_login_is_kept() {
 }
 
 #[test]
-fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
-    let sandbox = sandbox();
-    let mut login = sandbox.hfd(["login", "--json"]).spawn();
-    let code: Value = serde_json::from_str(&login.line()).unwrap();
-    sandbox.keyring().lock();
-    sandbox.hub().approve(code["code"].as_str().unwrap());
-    let trouble: Value = serde_json::from_str(&login.line()).unwrap();
-    assert_eq!(trouble["event"], "trouble");
-    processes::signal(login.pid(), Signal::INT);
-    let ended = login.end();
-    assert_eq!(ended.status, 130, "{ended}");
-    assert!(ended.stderr.contains("it is kept"), "{ended}");
-    sandbox.keyring().unlock();
-    eventually("the token is stored", || sandbox.token_file().is_some());
-    sandbox.hfd(["list"]).ok().shows("oauth-alice");
-}
-
-#[test]
 fn ctrl_c_is_heard_while_the_hub_has_not_answered_and_while_the_daemon_hangs() {
     let mut fault = fault!("browser login interrupted while nothing answers");
     let sandbox = sandbox();

@@ -20,7 +20,8 @@ fn directories(sandbox: &Sandbox) -> usize {
         true => sandbox.state_dir().join("live"),
         false => sandbox.runtime_dir().join("hfd/live"),
     };
-    std::fs::read_dir(live).map_or(0, Iterator::count)
+    let entries = std::fs::read_dir(live).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().is_dir()).count()
 }
 
 #[test]
@@ -58,6 +59,13 @@ fn a_program_sees_what_becomes_of_its_token() {
         .stdin(&bob)
         .ok();
     assert_eq!(program.line(), bob.value);
+    if sandbox.is_windows() {
+        // A program there is ended, and not asked to. The next one tidies up after it.
+        program.kill9();
+        sandbox.hfd(exec(&["--live"], sandbox.ends_with(0))).ok();
+        assert_eq!(directories(&sandbox), 0);
+        return;
+    }
     let outcome = program.terminate();
     assert_eq!(outcome.status, 128 + 15, "{outcome}");
     assert!(!outcome.stdout.contains(&play.value));
@@ -106,13 +114,20 @@ fn a_killed_one_leaves_nothing_behind_for_long() {
     let work = sandbox.logged_in("work");
     let (mut killed, orphan) = watcher(&sandbox, &[]);
     assert_eq!(killed.line(), work.value);
-    processes::kill9(killed.pid());
-    assert!(processes::is_alive(orphan), "the program goes on");
-    processes::kill9(orphan);
+    killed.kill9();
+    if !sandbox.is_windows() {
+        assert!(processes::is_alive(orphan), "the program goes on");
+        processes::kill9(orphan);
+    }
     assert_eq!(directories(&sandbox), 1);
     let (mut other, _) = watcher(&sandbox, &["--as", "work"]);
     assert_eq!(other.line(), work.value);
     assert_eq!(directories(&sandbox), 1, "the leftover is gone");
-    other.terminate();
+    if sandbox.is_windows() {
+        other.kill9();
+        sandbox.hfd(exec(&["--live"], sandbox.ends_with(0))).ok();
+    } else {
+        other.terminate();
+    }
     assert_eq!(directories(&sandbox), 0);
 }

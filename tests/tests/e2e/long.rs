@@ -2,6 +2,7 @@
 
 use hfd_e2e::{Sandbox, Token};
 
+use crate::import::as_here;
 use crate::login::exec;
 
 /// What the real client does, with a token that comes on stdin.
@@ -46,9 +47,9 @@ fn from_a_login_to_the_real_client() {
     let seen = sandbox.python(LOOK).ok().json();
     assert_eq!(seen["active"], work.value);
     assert_eq!(seen["stored"]["work"], work.value);
-    let written = sandbox.stored_tokens();
+    let written = sandbox.stored_tokens().unwrap();
     sandbox.python(REWRITE).ok();
-    assert_eq!(sandbox.stored_tokens(), written);
+    assert_eq!(sandbox.stored_tokens().unwrap(), as_here(&written));
     sandbox.hfd(["rename", "work", "job"]).ok();
     sandbox.hfd(["logout", "job"]).ok();
     sandbox.hfd(["restore", "job"]).ok();

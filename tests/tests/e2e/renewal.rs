@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use hfd_e2e::hub::Failure;
-use hfd_e2e::{Desktop, Sandbox, eventually, fault, processes};
+use hfd_e2e::{Sandbox, eventually, fault, processes};
 
 use crate::browser;
 
 /// A session whose access tokens live so many seconds, and whose refresh token no file holds.
-fn session(lifetime: u64) -> Sandbox {
+pub(crate) fn session(lifetime: u64) -> Sandbox {
     let sandbox = browser::sandbox();
     sandbox.configure("refresh_tokens = \"withhold\"\n");
     sandbox.hub().set_lifetime(Duration::from_secs(lifetime));
@@ -163,32 +163,6 @@ fn a_session_that_the_hub_has_ended_is_said_and_not_asked_about_again() {
 }
 
 #[test]
-fn the_end_of_a_session_is_told_once_on_the_desktop() {
-    let sandbox = session(600);
-    let mut desktop = Desktop::start(&sandbox);
-    sandbox.hfd(["refresh"]).ok();
-    assert_eq!(desktop.notifications(), [""; 0], "nothing is wrong");
-    let refusal = Failure::OAuth(400, "invalid_grant".to_owned());
-    sandbox.hub().fail_at("/oauth/token", refusal);
-    sandbox.hub().expire(&sandbox.token_file().unwrap());
-    sandbox.hfd(["refresh"]).exits(14);
-    // However often it is asked for from now on.
-    for again in [
-        &["whoami"][..],
-        &["token", "--min-ttl", "601"],
-        &["refresh"],
-    ] {
-        sandbox.hfd(again).exits(14);
-    }
-    sandbox.hfd(["service", "restart"]).ok();
-    sandbox.hfd(["token", "--min-ttl", "601"]).exits(14);
-    let told = desktop.notifications();
-    assert_eq!(told.len(), 1, "{told:#?}");
-    assert!(told[0].contains("log in again as oauth-alice"), "{told:?}");
-    assert!(told[0].contains("hfd login"), "{told:?}");
-}
-
-#[test]
 fn another_client_id_is_no_end_of_the_session() {
     let mut fault = fault!("renewal as a client that the Hub does not know");
     let sandbox = session(600);
@@ -227,18 +201,6 @@ fn a_daemon_killed_between_the_request_and_its_answer_says_so() {
 fn attention_if_running(sandbox: &Sandbox) -> Vec<String> {
     sandbox.hfd(["list"]).ok();
     attention(sandbox)
-}
-
-#[test]
-fn a_locked_keychain_keeps_the_hub_from_being_asked() {
-    let mut fault = fault!("renewal while the keychain is locked");
-    let sandbox = session(600);
-    sandbox.keyring().lock();
-    let asked = sandbox.hub().seen().len();
-    fault.answers("refresh", sandbox.hfd(["refresh"]).end());
-    assert_eq!(sandbox.hub().seen().len(), asked);
-    sandbox.keyring().unlock();
-    fault.answers("refresh afterwards", sandbox.hfd(["refresh"]).end());
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn two_of_one_name() {
     sandbox.hfd(["token", "read-bob"]).ok().prints(&other);
     let items = sandbox.items();
     assert!(
-        items.stdout.contains("kept for `hfd restore`"),
+        items.stdout.contains(&first.value),
         "the replaced value can be brought back: {items}"
     );
     sandbox.hfd(["restore", "read"]).ok();

@@ -5,6 +5,7 @@ use std::hash::Hash;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::Described;
 
@@ -176,6 +177,11 @@ pub(in crate::mirror) fn is_local(directory: &Path) -> io::Result<bool> {
 /// What tells a directory from another one at the same place: device and inode.
 pub(in crate::mirror) fn number(_path: &Path, found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
+}
+
+/// When a directory was made: the number of one that was removed is soon used again.
+pub(in crate::mirror) fn born(found: &Metadata) -> Option<SystemTime> {
+    found.created().ok()
 }
 
 /// What differs when a file is replaced or changed.

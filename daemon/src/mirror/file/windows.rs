@@ -14,7 +14,7 @@ use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::AsRawHandle as _;
 use std::path::{Component, Path, Prefix};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hfd_proto::os::is_own_file;
 use windows_sys::Win32::Foundation::{
@@ -223,6 +223,12 @@ pub(in crate::mirror) fn number(path: &Path, _found: &Metadata) -> (u64, u64) {
             wide(found.nFileIndexHigh, found.nFileIndexLow),
         )
     })
+}
+
+/// When a directory was made, which need not be known: a number counts how often it was used. Wine, which
+/// has no such time, says the time of the last change.
+pub(in crate::mirror) fn born(_found: &Metadata) -> Option<SystemTime> {
+    None
 }
 
 /// What differs when a file is replaced or changed.

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use hfd_e2e::{Outcome, Sandbox, Token, fault};
+use hfd_e2e::{Outcome, Sandbox, Token, eventually, fault, processes};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::browser;
+use crate::renewal::session;
 
 /// What the issue promises of calls that need a keychain that does not answer: 5 s, and a second
 /// for processes to start on a busy machine.
@@ -186,4 +191,34 @@ fn an_item_says_what_it_is_to_whoever_looks_at_the_keychain() {
         .shows("label = ")
         .notes("attribute.username = ")
         .notes("attribute.hfd = access");
+}
+
+#[test]
+fn a_locked_keychain_keeps_the_hub_from_being_asked() {
+    let mut fault = fault!("renewal while the keychain is locked");
+    let sandbox = session(600);
+    sandbox.keyring().lock();
+    let asked = sandbox.hub().seen().len();
+    fault.answers("refresh", sandbox.hfd(["refresh"]).end());
+    assert_eq!(sandbox.hub().seen().len(), asked);
+    sandbox.keyring().unlock();
+    fault.answers("refresh afterwards", sandbox.hfd(["refresh"]).end());
+}
+
+#[test]
+fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
+    let sandbox = browser::sandbox();
+    let mut login = sandbox.hfd(["login", "--json"]).spawn();
+    let code: Value = serde_json::from_str(&login.line()).unwrap();
+    sandbox.keyring().lock();
+    sandbox.hub().approve(code["code"].as_str().unwrap());
+    let trouble: Value = serde_json::from_str(&login.line()).unwrap();
+    assert_eq!(trouble["event"], "trouble");
+    processes::signal(login.pid(), Signal::INT);
+    let ended = login.end();
+    assert_eq!(ended.status, 130, "{ended}");
+    assert!(ended.stderr.contains("it is kept"), "{ended}");
+    sandbox.keyring().unlock();
+    eventually("the token is stored", || sandbox.token_file().is_some());
+    sandbox.hfd(["list"]).ok().shows("oauth-alice");
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use hfd_e2e::{Sandbox, fault, processes};
 use rustix::process::Signal;
+use serde_json::Value;
 
 #[test]
 fn nobody_reads_its_memory_or_its_environment() {
@@ -153,4 +154,19 @@ fn a_program_that_a_signal_ended_is_told_as_a_shell_tells_it() {
     sandbox
         .hfd(["exec", "--live", "--", "sh", "-c", "kill -9 $$"])
         .exits(128 + 9);
+}
+
+#[test]
+fn who_asks_it_to_end_ends_it_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let sandbox = Sandbox::new();
+        let mut daemon = sandbox.hfdd().spawn();
+        let ready: Value = serde_json::from_str(&daemon.line()).unwrap();
+        let socket = sandbox.runtime_dir().join("hfd/hfdd.sock");
+        assert_eq!(ready["ok"]["socket"], socket.to_str().unwrap());
+        processes::signal(daemon.pid(), signal);
+        let ended = daemon.end();
+        assert_eq!(ended.status, 0, "{ended}");
+        assert!(!socket.exists(), "it takes its socket along");
+    }
 }
