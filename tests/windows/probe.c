@@ -8,10 +8,15 @@
  *   probe credentials        what Credential Manager holds of hfd, whole where hfd had to cut it
  *   probe clients COUNT PIPE so many connections at once, each of which asks for the list once all are there
  *   probe relay PIPE         standard input into the pipe, and what comes out of it
+ *   probe security PIPE PART...   who may open the pipe, as a security descriptor, which must have these parts
+ *   probe integrity          the integrity level of this process: 4096 low, 8192 medium, 12288 high
+ *   probe low PROGRAM ARGUMENT...   runs the program with low integrity, and ends with its status
  */
+#include <aclapi.h>
 #include <fcntl.h>
 #include <io.h>
 #include <process.h>
+#include <sddl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +168,66 @@ static int clients(int count, const char *name)
     return answered == count ? 0 : 1;
 }
 
+static int security(const char *name, int count, char **parts)
+{
+    int missing = 0;
+    const SECURITY_INFORMATION what = DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION;
+    PSECURITY_DESCRIPTOR descriptor;
+    char *text;
+    HANDLE pipe = CreateFileA(name, READ_CONTROL, 0, NULL, OPEN_EXISTING, 0, NULL);
+    if (pipe == INVALID_HANDLE_VALUE
+        || GetSecurityInfo(pipe, SE_KERNEL_OBJECT, what, NULL, NULL, NULL, NULL, &descriptor)
+        || !ConvertSecurityDescriptorToStringSecurityDescriptorA(descriptor, SDDL_REVISION_1, what, &text, NULL)) {
+        fprintf(stderr, "probe: error %lu\n", GetLastError());
+        return 1;
+    }
+    printf("%s\n", text);
+    for (int part = 0; part < count; part++) {
+        if (strstr(text, parts[part])) continue;
+        printf("FAILED: %s is not there\n", parts[part]);
+        missing = 1;
+    }
+    return missing;
+}
+
+static int integrity(void)
+{
+    char room[256];
+    DWORD length;
+    HANDLE token;
+    TOKEN_MANDATORY_LABEL *label = (void *)room;
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &token)
+        || !GetTokenInformation(token, TokenIntegrityLevel, room, sizeof room, &length)) return 1;
+    printf("%lu\n", *GetSidSubAuthority(label->Label.Sid, 0));
+    return 0;
+}
+
+static int low(int count, char **words)
+{
+    char line[32768] = "";
+    HANDLE own, token;
+    DWORD status = 1;
+    TOKEN_MANDATORY_LABEL label = {{NULL, SE_GROUP_INTEGRITY}};
+    STARTUPINFOA start = {0};
+    PROCESS_INFORMATION made;
+    start.cb = sizeof start;
+    for (int word = 0; word < count; word++) {
+        strcat(line, word ? " \"" : "\"");
+        strcat(strcat(line, words[word]), "\"");
+    }
+    if (!OpenProcessToken(GetCurrentProcess(), TOKEN_DUPLICATE | TOKEN_QUERY, &own)
+        || !DuplicateTokenEx(own, MAXIMUM_ALLOWED, NULL, SecurityImpersonation, TokenPrimary, &token)
+        || !ConvertStringSidToSidA("S-1-16-4096", &label.Label.Sid)
+        || !SetTokenInformation(token, TokenIntegrityLevel, &label, sizeof label)
+        || !CreateProcessAsUserA(token, words[0], line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &made)) {
+        fprintf(stderr, "probe: error %lu\n", GetLastError());
+        return 1;
+    }
+    WaitForSingleObject(made.hProcess, INFINITE);
+    GetExitCodeProcess(made.hProcess, &status);
+    return status;
+}
+
 int main(int count, char **words)
 {
     _setmode(0, _O_BINARY);
@@ -188,6 +253,9 @@ int main(int count, char **words)
     if (!strcmp(verb, "exit")) return atoi(what);
     if (!strcmp(verb, "credentials")) return credentials();
     if (!strcmp(verb, "clients") && count > 3) return clients(atoi(what), words[3]);
+    if (!strcmp(verb, "security") && count > 2) return security(what, count - 3, words + 3);
+    if (!strcmp(verb, "integrity")) return integrity();
+    if (!strcmp(verb, "low") && count > 2) return low(count - 2, words + 2);
     if (!strcmp(verb, "relay")) return relay(what);
     fprintf(stderr, "probe: no %s\n", verb);
     return 2;
