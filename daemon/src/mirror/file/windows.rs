@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hfd_proto::os::is_own_file;
 use windows_sys::Win32::Foundation::{
-    ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
+    ERROR_ACCESS_DENIED, ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
     ERROR_SHARING_VIOLATION,
 };
 use windows_sys::Win32::Storage::FileSystem::{
@@ -35,6 +35,10 @@ const DRIVE_REMOTE: u32 = 4;
 /// How long is waited for a program that lets nobody read: a virus scanner has a new file open for
 /// some milliseconds.
 const SCANNERS: Duration = Duration::from_millis(250);
+
+/// How long a removed file may keep its name, which is as long as somebody has it open. Windows says
+/// access denied of it, and so it does of what will be denied for ever.
+const REMOVALS: Duration = Duration::from_millis(50);
 
 /// How often such a file is tried again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -91,22 +95,47 @@ pub(in crate::mirror) fn is_taken(error: &io::Error) -> bool {
         ERROR_LOCK_VIOLATION,
         ERROR_DELETE_PENDING,
     ];
-    let code = error.raw_os_error().map(i32::cast_unsigned);
-    code.is_some_and(|code| TAKEN.contains(&code))
+    code(error).is_some_and(|code| TAKEN.contains(&code))
+}
+
+/// Whether that may be, or it is a file that was removed and has its name as long as somebody has it open.
+pub(in crate::mirror) fn is_passing(error: &io::Error) -> bool {
+    is_taken(error) || code(error) == Some(ERROR_ACCESS_DENIED)
+}
+
+/// What Windows says.
+pub(in crate::mirror) fn code(error: &io::Error) -> Option<u32> {
+    error.raw_os_error().map(i32::cast_unsigned)
 }
 
 /// Tries again until `deadline`, at least once, while somebody has the file open.
 pub(in crate::mirror) fn patiently<T>(
     deadline: Instant,
-    attempt: impl Fn() -> io::Result<T>,
+    attempt: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    while_it(is_passing, deadline, attempt)
+}
+
+/// Tries again until `deadline`, at least once, while an error `passes`; what is denied not as long.
+pub(in crate::mirror) fn while_it<T>(
+    passes: fn(&io::Error) -> bool,
+    deadline: Instant,
+    mut attempt: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let removed = deadline.min(Instant::now() + REMOVALS);
     loop {
-        match attempt() {
-            Err(error) if is_taken(&error) && Instant::now() < deadline => {
-                std::thread::sleep(RETRY);
-            }
-            outcome => return outcome,
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let until = match code(&error) {
+            Some(ERROR_ACCESS_DENIED) => removed,
+            _ => deadline,
+        };
+        if !passes(&error) || Instant::now() >= until {
+            return Err(error);
         }
+        std::thread::sleep(RETRY);
     }
 }
 
