@@ -46,7 +46,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(directory.path().join("hf")).unwrap();
         std::fs::create_dir_all(directory.path().join("state")).unwrap();
-        let (memory, knobs) = Memory::new(StoreId::SecretService);
+        let (memory, knobs) = Memory::new(StoreId::HERE[0]);
         let store = Store::spawn(Backend::Memory(memory));
         let (engine, state, events) = start(directory.path(), store.clone(), endpoint.clone());
         Self {

@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "the change time of a file comes from the Windows API alone"
+    reason = "the change time of a file, and who may write, come from the Windows API alone"
 )]
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
@@ -28,6 +28,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::Described;
 use crate::os::information;
+
+mod access;
 
 /// From winbase.h; windows-sys has it elsewhere.
 const DRIVE_REMOTE: u32 = 4;
@@ -218,14 +220,19 @@ pub(in crate::mirror) fn too_many_links() -> io::Error {
     io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME.cast_signed())
 }
 
-/// Why a directory is not ours, if it is not. Who may write there is what was inherited from the
-/// person's profile: that is not looked at.
+/// Why a directory is not ours alone to write, if it is not; others may read it.
 pub(in crate::mirror) fn not_ours_alone(path: &Path) -> io::Result<Option<&'static str>> {
     if !std::fs::metadata(path)?.is_dir() {
         return Ok(Some("is not a directory"));
     }
     let directory = examine(path, FILE_FLAG_BACKUP_SEMANTICS)?;
-    Ok((!is_own_file(&directory)?).then_some("belongs to another user"))
+    Ok(if !is_own_file(&directory)? {
+        Some("belongs to another user")
+    } else if access::is_open_to_others(&directory)? {
+        Some("can be written by others")
+    } else {
+        None
+    })
 }
 
 /// Whether a directory lies on a drive of this machine.

@@ -103,6 +103,10 @@ mod tests {
             for (byte, character) in (0..=u8::MAX).zip(table.chars()) {
                 let ours = decode(&[byte], page).map(|text| text.as_str().to_owned());
                 let theirs = Some(character.to_string()).filter(|it| it != "\u{fffd}");
+                if (page, byte) == (1255, 0xca) {
+                    // A Hebrew vowel that Python does not have.
+                    continue;
+                }
                 assert_eq!(ours, theirs, "{byte:#x} in {page}");
             }
         }
