@@ -1,11 +1,13 @@
 //! What hfd writes and reads on Windows, compared with what huggingface_hub does there: with bytes that
 //! six versions' own functions wrote under the rules of Windows (`oracle/windows.py`).
 
+// clippy allows unwrap in tests, but not in what they are built of.
+#![allow(clippy::unwrap_used)]
+
 #[allow(dead_code)] // shared with what compares generated input
 mod oracle;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use hfd_core::home::{Rules, TokenPath};
 use hfd_core::ini::Document;
@@ -87,7 +89,7 @@ fn huggingface_hub_still_does_what_was_recorded() {
     let (venvs, ask) = (
         std::env::var_os("HFD_TEST_VENVS")
             .expect("HFD_TEST_VENVS lists no virtual environments: run the tests by `tests/run`"),
-        |venv: &Path| {
+        |venv: &std::path::Path| {
             std::process::Command::new(venv.join("bin/python"))
                 .args(["-I", "-X", "utf8=0", "-c"])
                 .arg(include_str!("oracle/windows.py"))
