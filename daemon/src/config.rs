@@ -271,9 +271,10 @@ fn absolute<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
+
+    /// What an absolute path begins with.
+    const ROOT: &str = if cfg!(windows) { "C:" } else { "" };
 
     fn load(content: impl AsRef<[u8]>) -> Result<Config, Error> {
         let temp = tempfile::tempdir().unwrap();
@@ -286,6 +287,7 @@ mod tests {
         Endpoint::parse(text).unwrap()
     }
 
+    #[cfg(unix)] // Windows has a specification of its own
     #[test]
     fn the_path_follows_the_xdg_specification() {
         let path = |vars: &'static [(&str, &str)]| {
@@ -318,8 +320,7 @@ mod tests {
 
     #[test]
     fn every_key_is_read() {
-        let config = load(
-            r#"
+        let text = r#"
             endpoint = "https://hub.example/"
             store = "file"
             log = "debug"
@@ -333,23 +334,20 @@ mod tests {
             aliases = ["https://mirror.example/", "https://mirror.example:8443"]
             client_id = "ours"
             ca_file = "/etc/hub.pem"
-            "#,
-        )
-        .unwrap();
+            "#;
+        let config = load(text.replace("/etc", &format!("{ROOT}/etc"))).unwrap();
+        let at_root = |path: &str| PathBuf::from(format!("{ROOT}{path}"));
         assert_eq!(config.endpoint, endpoint("https://hub.example"));
         assert_eq!(config.store, Some(StoreId::File));
         assert_eq!(config.log, Level::Debug);
         assert_eq!(config.lock_after, Some(Duration::from_secs(900)));
         assert_eq!(config.network.no_proxy.as_deref(), Some("internal.example"));
-        assert_eq!(
-            config.network.ca_file.as_deref(),
-            Some(Path::new("/etc/ca.pem"))
-        );
+        assert_eq!(config.network.ca_file, Some(at_root("/etc/ca.pem")));
         assert!(!format!("{config:?}").contains("canary"));
         assert_eq!(config.refresh_tokens, RefreshTokens::Withhold);
         let at = &config.hub[&endpoint("https://hub.example")];
         assert_eq!(at.client_id.as_deref(), Some("ours"));
-        assert_eq!(at.ca_file.as_deref(), Some(Path::new("/etc/hub.pem")));
+        assert_eq!(at.ca_file, Some(at_root("/etc/hub.pem")));
         let (own, alias) = (
             endpoint("https://hub.example"),
             endpoint("https://mirror.example"),
@@ -407,6 +405,13 @@ mod tests {
                 .contains("large")
         );
         let temp = tempfile::tempdir().unwrap();
+        assert_eq!(Config::load(temp.path()).unwrap_err().kind, Kind::Usage);
+    }
+
+    #[cfg(unix)] // Windows opens no directory as a file, and says that below a file there is nothing
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let temp = tempfile::tempdir().unwrap();
         let error = Config::load(temp.path()).unwrap_err();
         assert!(error.message.contains("not a regular file"), "{error}");
         let fifo = temp.path().join("fifo");
@@ -421,8 +426,10 @@ mod tests {
         assert_eq!(error.kind, Kind::Usage);
     }
 
+    #[cfg(unix)] // who may write is inherited on Windows
     #[test]
     fn a_file_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("config.toml");
         std::fs::write(&path, "").unwrap();

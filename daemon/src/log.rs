@@ -296,6 +296,7 @@ mod tests {
         assert_eq!(priorities, ["<3>", "<4>", "<6>", "<7>"]);
     }
 
+    #[cfg(unix)] // there is no journal elsewhere
     #[test]
     fn the_journal_is_believed_only_where_standard_error_is_its_stream() {
         let of = |stream: Option<String>| {

@@ -37,11 +37,12 @@ impl Stores {
         }
     }
 
-    /// For tests: `store` in the place of the Secret Service.
+    /// For tests: `store` in the place of this system's keychain.
     #[cfg(test)]
     pub(crate) fn of(store: Store) -> Self {
-        let stores = Self::new(StoreId::SecretService, PathBuf::new());
-        stores.open[&StoreId::SecretService].get_or_init(|| stores.watched(store));
+        let keychain = StoreId::HERE[0];
+        let stores = Self::new(keychain, PathBuf::new());
+        stores.open[&keychain].get_or_init(|| stores.watched(store));
         stores
     }
 

@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_token_has_any_more_is_wiped_however_little_is_known() {
         let salt = Salt([1; 16]);
-        let (memory, _) = Memory::new(StoreId::SecretService);
+        let (memory, _) = Memory::new(StoreId::HERE[0]);
         let store = Store::spawn(Backend::Memory(memory));
         let values = Values::new(salt, Arc::new(Stores::of(store)));
         let secrets = ["hf_1", "hf_of_twenty_letters"].map(|value| Secret::parse(value).unwrap());
@@ -156,7 +156,7 @@ mod tests {
                 record: Record::new(
                     Endpoint::default(),
                     TokenKind::AccessToken,
-                    StoreId::SecretService,
+                    StoreId::HERE[0],
                     salt.fingerprint(&Secret::parse(&format!("hf_unseen_{name}")).unwrap()),
                 ),
             });

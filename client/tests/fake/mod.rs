@@ -1,16 +1,26 @@
 //! A daemon made of a socket and a thread, an `hfdd` made of a shell script, and a place for both
-//! that is nobody's home.
+//! that is nobody's home. Each system has a module with the same names, but there are no shell scripts on Windows.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as os;
+
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+use windows as os;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use hfd_proto::{LockFile, Place, private_dir};
+use interprocess::local_socket::traits::ListenerExt as _;
+use interprocess::local_socket::{GenericFilePath, ListenerOptions, Stream, ToFsName as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,11 +46,10 @@ impl Desk {
         for name in ["home", "run", "bin"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        fs::hard_link(env!("CARGO_BIN_EXE_hfd"), dir.path().join("bin/hfd"))
-            .or_else(|_| {
-                fs::copy(env!("CARGO_BIN_EXE_hfd"), dir.path().join("bin/hfd")).map(|_| ())
-            })
-            .unwrap();
+        os::put_beside(
+            Path::new(env!("CARGO_BIN_EXE_hfd")),
+            &dir.path().join("bin"),
+        );
         Self { dir }
     }
 
@@ -49,39 +58,28 @@ impl Desk {
     }
 
     pub(crate) fn place(&self) -> Place {
-        let (home, run) = (self.path("home"), self.path("run"));
-        Place::new(move |name| match name {
-            "HOME" => Some(home.clone().into()),
-            "XDG_RUNTIME_DIR" => Some(run.clone().into()),
-            _ => None,
+        let variables = os::variables(self);
+        Place::new(move |name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.clone().into())
         })
         .unwrap()
     }
 
     /// The first place where a client looks.
     pub(crate) fn socket(&self) -> PathBuf {
-        self.path("run/hfd/hfdd.sock")
+        os::socket(self)
     }
 
     /// Holds the lock as the daemon at `socket` would.
     pub(crate) fn hold_lock(&self, socket: &Path) -> File {
         let place = self.place();
         private_dir(&place.state_dir()).unwrap();
-        let mut lock = File::create(place.lock()).unwrap();
+        let lock = File::create(place.lock()).unwrap();
         lock.lock().unwrap();
         let content = LockFile::of_this_process(socket.to_owned());
-        lock.write_all(&serde_json::to_vec(&content).unwrap())
-            .unwrap();
+        fs::write(place.lock_text(), serde_json::to_vec(&content).unwrap()).unwrap();
         lock
-    }
-
-    /// Puts an `hfdd` beside `hfd`: a script that first notes that it was started.
-    pub(crate) fn install_hfdd(&self, script: &str) {
-        let starts = self.path("starts");
-        let text = format!("#!/bin/sh\necho \"$*\" >> {}\n{script}\n", starts.display());
-        let path = self.path("bin/hfdd");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// How often that `hfdd` was started.
@@ -99,14 +97,11 @@ impl Desk {
 
     /// Any program, likewise.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let path = format!("{}:/usr/bin:/bin", self.path("bin").display());
-        let mut command = Command::new("env");
+        let mut command = os::command(self, program);
         command
-            .arg(program)
             .env_clear()
-            .env("HOME", self.path("home"))
-            .env("XDG_RUNTIME_DIR", self.path("run"))
-            .env("PATH", path)
+            .envs(os::variables(self))
+            .env("PATH", os::search_path(self))
             .stdin(Stdio::null());
         command
     }
@@ -150,8 +145,12 @@ impl FakeDaemon {
         lock: Option<File>,
         answer: impl Fn(&Value) -> Answer + Send + Sync + 'static,
     ) -> Self {
-        fs::create_dir_all(socket.parent().unwrap()).unwrap();
-        let listener = UnixListener::bind(socket).unwrap();
+        os::make_room(socket);
+        let listener = ListenerOptions::new()
+            .name(socket.to_fs_name::<GenericFilePath>().unwrap())
+            .reclaim_name(false)
+            .create_sync()
+            .unwrap();
         let fake = Self {
             seen: Arc::default(),
             connections: Arc::default(),
@@ -202,20 +201,20 @@ struct Served {
 }
 
 impl Served {
-    fn serve(&self, mut stream: UnixStream) {
+    fn serve(&self, stream: Stream) {
         if !self.hello.is_null() {
-            writeln!(stream, "{}", self.hello).unwrap();
+            writeln!(&stream, "{}", self.hello).unwrap();
         }
-        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let lines = BufReader::new(&stream).lines();
         for line in lines.map_while(Result::ok) {
             let request: Value = serde_json::from_str(&line).unwrap();
             let answer = (self.answer)(&request);
             self.fake.seen.lock().unwrap().push(request);
             match answer {
-                Answer::Line(line) => writeln!(stream, "{line}").unwrap(),
+                Answer::Line(line) => writeln!(&stream, "{line}").unwrap(),
                 Answer::Leave(line) => {
-                    writeln!(stream, "{line}").unwrap();
-                    fs::remove_file(&self.socket).unwrap();
+                    writeln!(&stream, "{line}").unwrap();
+                    os::remove(&self.socket);
                     self.lock.lock().unwrap().take();
                 }
                 Answer::HangUp => return,

@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use hfd_proto::{Secret, TokenName, escape};
-use zeroize::Zeroizing;
 
 use crate::ini::Document;
-use crate::text::{Encoding, decode};
+use crate::text::Encoding;
 
 /// Both files of a mirror, read as one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,13 +132,10 @@ impl Stored {
 
     /// The same of a file that may have another encoding.
     pub fn parse_as(content: &[u8], encoding: Encoding) -> Self {
-        match encoding {
-            Encoding::Utf8 => Self::parse(content),
+        match encoding.decode(content) {
+            Some(text) => Self::parse(text.as_bytes()),
             // What cannot be decoded is for the reader to tell.
-            other => match decode(content, other) {
-                Some(text) => Self::parse(Zeroizing::new(text.into_owned()).as_bytes()),
-                None => Self::parse(content),
-            },
+            None => Self::parse(content),
         }
     }
 }

@@ -1,39 +1,27 @@
 //! How the bytes of a file are text where Python runs on Windows.
 
-use std::borrow::Cow;
-
 use zeroize::Zeroizing;
 
-/// How a file was written that is no UTF-8.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a file is text that is no UTF-8.
+#[derive(Debug, Clone, Copy)]
 pub enum Encoding {
-    /// In none that is read: huggingface_hub takes it for empty since 2.1.1.
+    /// Not at all: huggingface_hub takes it for empty since 2.1.1.
     Utf8,
-    /// In the code page of Western Windows, as huggingface_hub wrote it there before 2.1.1.
-    Utf8OrCp1252,
+    /// In the code page of the system, as huggingface_hub wrote it on Windows before 2.1.1. Nothing where
+    /// the bytes mean nothing there: Python would read none of them.
+    Utf8OrLocal(fn(&[u8]) -> Option<Zeroizing<String>>),
 }
 
-/// The text of a file, where it has one; borrowed where it is UTF-8.
-pub(crate) fn decode(content: &[u8], encoding: Encoding) -> Option<Cow<'_, str>> {
-    match (std::str::from_utf8(content), encoding) {
-        (Ok(text), _) => Some(Cow::Borrowed(text)),
-        (Err(_), Encoding::Utf8) => None,
-        (Err(_), Encoding::Utf8OrCp1252) => {
-            let characters = content.iter().map(|byte| from_cp1252(*byte));
-            characters.collect::<Option<String>>().map(Cow::Owned)
+impl Encoding {
+    /// The text of a file that is no UTF-8, where it has one.
+    ///
+    /// A file is in one encoding: an older version that reads UTF-8 takes its bytes for other characters, and
+    /// writes those as the same bytes again.
+    pub(crate) fn decode(self, content: &[u8]) -> Option<Zeroizing<String>> {
+        match self {
+            Self::Utf8OrLocal(decode) if std::str::from_utf8(content).is_err() => decode(content),
+            _ => None,
         }
-    }
-}
-
-/// As Python's codec `cp1252`, which has nothing for five of the bytes.
-fn from_cp1252(byte: u8) -> Option<char> {
-    const FROM_0X80: [char; 32] = [
-        '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0',
-        '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
-    ];
-    match byte {
-        0x80..=0x9f => Some(FROM_0X80[usize::from(byte - 0x80)]).filter(|found| *found != '\0'),
-        _ => Some(char::from(byte)),
     }
 }
 
@@ -57,22 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_utf8_is_read_in_the_code_page_where_that_is_wanted() {
-        use Encoding::{Utf8, Utf8OrCp1252};
-        // Both of these are `é`.
-        let (utf8, cp1252) = ("[caf\u{e9}]".as_bytes(), b"[caf\xe9]");
-        for encoding in [Utf8, Utf8OrCp1252] {
-            assert_eq!(decode(utf8, encoding).as_deref(), Some("[caf\u{e9}]"));
-        }
-        assert_eq!(decode(cp1252, Utf8), None);
-        assert_eq!(decode(cp1252, Utf8OrCp1252).as_deref(), Some("[caf\u{e9}]"));
-        assert_eq!(
-            decode(b"\x80\x99\xff", Utf8OrCp1252).as_deref(),
-            Some("€™ÿ")
-        );
-        for hole in [0x81, 0x8d, 0x8f, 0x90, 0x9d] {
-            assert_eq!(decode(&[b'a', hole], Utf8OrCp1252), None, "{hole:#x}");
-        }
+    fn only_what_is_no_utf8_is_read_in_the_code_page_and_only_where_that_is_wanted() {
+        let local = Encoding::Utf8OrLocal(|_| Some(Zeroizing::new("local".to_owned())));
+        let decode = |encoding: Encoding, content| {
+            let text = encoding.decode(content);
+            text.map(|text| text.as_str().to_owned())
+        };
+        assert_eq!(decode(local, b"[caf\xe9]").as_deref(), Some("local"));
+        assert_eq!(decode(local, "[caf\u{e9}]".as_bytes()), None);
+        assert_eq!(decode(Encoding::Utf8, b"[caf\xe9]"), None);
     }
 
     #[test]

@@ -29,6 +29,8 @@ use crate::values::Values;
 struct Bench {
     endpoint: Endpoint,
     directory: tempfile::TempDir,
+    /// Where the index is.
+    index: PathBuf,
     store: Store,
     knobs: Knobs,
     engine: Engine,
@@ -45,13 +47,15 @@ impl Bench {
     fn at(endpoint: Endpoint) -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(directory.path().join("hf")).unwrap();
-        std::fs::create_dir_all(directory.path().join("state")).unwrap();
-        let (memory, knobs) = Memory::new(StoreId::SecretService);
+        let index = directory.path().join("state");
+        std::fs::create_dir(&index).unwrap();
+        let (memory, knobs) = Memory::new(StoreId::HERE[0]);
         let store = Store::spawn(Backend::Memory(memory));
-        let (engine, state, events) = start(directory.path(), store.clone(), endpoint.clone());
+        let (engine, state, events) = start(&index, store.clone(), endpoint.clone());
         Self {
             endpoint,
             directory,
+            index,
             store,
             knobs,
             engine,
@@ -62,8 +66,14 @@ impl Bench {
 
     /// The daemon dies and another starts: same disk, same keychain.
     fn restart(&mut self) {
-        let (directory, store) = (self.directory.path(), self.store.clone());
-        (self.engine, self.state, self.events) = start(directory, store, self.endpoint.clone());
+        let (index, store) = (&self.index, self.store.clone());
+        (self.engine, self.state, self.events) = start(index, store, self.endpoint.clone());
+    }
+
+    /// The next daemon finds no index. That of this one stays where it is: it may be open still.
+    fn lose_index(&mut self) {
+        self.index = self.directory.path().join("new state");
+        std::fs::create_dir(&self.index).unwrap();
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -77,7 +87,11 @@ impl Bench {
     }
 
     fn read(&self, file: &str) -> String {
-        std::fs::read_to_string(self.path(file)).unwrap_or_else(|_| "(none)".to_owned())
+        match std::fs::read_to_string(self.path(file)) {
+            // As Python reads it on every system.
+            Ok(text) => text.replace("\r\n", "\n"),
+            Err(_) => "(none)".to_owned(),
+        }
     }
 
     async fn login(&self, name_: &str, value: &str) -> Result<LoginReply, Error> {
@@ -130,10 +144,6 @@ impl Bench {
             .map(|name| name.as_str().to_owned())
     }
 
-    fn mirror_state(&self) -> MirrorState {
-        self.state.borrow().mirrors[&self.home().unwrap()].state
-    }
-
     async fn in_keychain(&self) -> usize {
         self.store.keys().await.unwrap().len()
     }
@@ -144,7 +154,7 @@ impl Bench {
 }
 
 fn start(
-    directory: &Path,
+    index: &Path,
     store: Store,
     endpoint: Endpoint,
 ) -> (
@@ -152,7 +162,7 @@ fn start(
     watch::Receiver<Arc<Snapshot>>,
     broadcast::Receiver<Event>,
 ) {
-    let journal = Journal::open(&directory.join("state"), Salt([1; 16])).unwrap();
+    let journal = Journal::open(index, Salt([1; 16])).unwrap();
     let stores = Arc::new(Stores::of(store));
     let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
     let (publish, state) = watch::channel(Arc::new(Snapshot {
@@ -246,6 +256,7 @@ async fn a_tool_that_switches_and_adds_is_followed() {
     assert_eq!(bench.active().as_deref(), Some("other"));
 }
 
+#[cfg(target_os = "linux")] // elsewhere nobody tells that a file is open for writing
 #[tokio::test]
 async fn what_is_only_half_written_is_not_taken_for_an_edit() {
     let bench = Bench::new();
@@ -253,12 +264,13 @@ async fn what_is_only_half_written_is_not_taken_for_an_edit() {
     let mut file = std::fs::File::create(bench.path("stored_tokens")).unwrap();
     file.write_all(b"[work]\nhf_token = hf_wo").unwrap();
     bench.sync().await;
-    assert_eq!(bench.mirror_state(), MirrorState::Pending);
+    let state = || bench.state.borrow().mirrors[&bench.home().unwrap()].state;
+    assert_eq!(state(), MirrorState::Pending);
     file.write_all(b"rk\n\n[other]\nhf_token = hf_other\n\n")
         .unwrap();
     drop(file);
     bench.sync().await;
-    assert_eq!(bench.mirror_state(), MirrorState::InSync);
+    assert_eq!(state(), MirrorState::InSync);
     assert_eq!(bench.names(), ["other", "work"]);
     assert_eq!(bench.read("token"), "hf_work");
     assert!(
@@ -354,8 +366,7 @@ async fn a_lost_index_is_made_again_from_the_keychain() {
     let mut bench = Bench::new();
     bench.login("work", "hf_work").await.unwrap();
     bench.login("play", "hf_play").await.unwrap();
-    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
-    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    bench.lose_index();
     std::fs::write(
         bench.path("stored_tokens"),
         "[work]\nhf_token = hf_other\n\n",
@@ -449,8 +460,7 @@ async fn two_tokens_of_one_name_are_both_found_again() {
         part: Part::Access,
     };
     bench.store.put(&own, &secret("hf_own")).await.unwrap();
-    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
-    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    bench.lose_index();
     bench.restart();
     bench.sync().await;
     assert_eq!(bench.names(), ["work", "work-2"]);
@@ -677,8 +687,7 @@ async fn what_is_kept_is_found_again_without_the_index() {
     let mut bench = Bench::new();
     bench.login("work", "hf_work").await.unwrap();
     bench.logout("work", false).await;
-    std::fs::remove_dir_all(bench.directory.path().join("state")).unwrap();
-    std::fs::create_dir(bench.directory.path().join("state")).unwrap();
+    bench.lose_index();
     bench.restart();
     bench.sync().await;
     assert_eq!(bench.names(), [""; 0]);
@@ -806,6 +815,10 @@ async fn both_files_gone_for_five_seconds_is_a_logout_from_everything() {
 #[tokio::test]
 async fn a_directory_that_is_gone_or_another_one_is_no_logout_however_long() {
     for again in [false, true] {
+        if again && std::env::var_os("WINEPREFIX").is_some() {
+            // Wine gives the number of a directory to the next one; NTFS does not.
+            continue;
+        }
         let bench = Bench::new();
         bench.login("work", "hf_work").await.unwrap();
         std::fs::remove_dir_all(bench.directory.path().join("hf")).unwrap();

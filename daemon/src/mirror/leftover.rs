@@ -98,7 +98,6 @@ const DISPLACED: u64 = 1 << 63;
 
 /// The name of what the file of this name displaces, and the other way round; nothing for a name that
 /// is none of ours.
-#[cfg(windows)]
 pub(super) fn counterpart(name: &str) -> Option<String> {
     which(name)?;
     let (rest, number) = name.split_at_checked(name.len() - 16)?;
@@ -219,11 +218,13 @@ pub(super) fn sweep(home: &Home) {
         (Which::Stored, stored_path(home)),
         (Which::Token, home.token_path.clone()),
     ] {
-        let complete = complete
+        let complete: Vec<&Path> = complete
             .iter()
-            .filter(|(_, name)| self::which(name) == Some(which));
+            .filter(|(_, name)| self::which(name) == Some(which))
+            .map(|(path, _)| path.as_path())
+            .collect();
         if let Ok(target) = resolve(&file) {
-            place::mend(&target, complete.map(|(path, _)| path.as_path()));
+            place::mend(&target, &complete);
         }
     }
     for (path, name) in ours(home) {

@@ -10,19 +10,19 @@ use zeroize::Zeroizing;
 
 use super::file::{self, Stamp, stamp};
 use super::lease::{Kind, Lease, Refused};
-use super::leftover::{Which, remove};
+use super::leftover::{Which, counterpart, remove};
 use super::observe::content_of;
 use super::write::WriteError;
 
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub(super) use unix::{Kernel, mend};
+pub(super) use unix::Kernel;
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(super) use windows::{Kernel, mend};
+pub(super) use windows::Kernel;
 
 /// Why one file did not take the place of another.
 #[derive(Debug)]
@@ -37,6 +37,13 @@ pub(super) enum Obstacle {
     /// The file system cannot do that.
     #[cfg_attr(windows, expect(dead_code, reason = "all can"))]
     Unsupported,
+    /// It is half done: what was there has another name, and nothing is in its place. [`mend`] has to
+    /// find both files.
+    #[cfg_attr(
+        unix,
+        expect(dead_code, reason = "an exchange happens, or it does not")
+    )]
+    Halfway,
     /// A program that has the file open forbids it.
     #[cfg_attr(unix, expect(dead_code, reason = "nobody can forbid it"))]
     Open,
@@ -99,6 +106,7 @@ impl Change<'_> {
                 Ok(displaced) => {
                     return self.settle(&displaced, || self.exchange_back(&displaced, new));
                 }
+                Err(Obstacle::Halfway) => return Err(self.error(Obstacle::Halfway)),
                 Err(Obstacle::Mounted) => self.in_place(new),
                 Err(Obstacle::Unsupported) => self.rename(temporary),
                 Err(obstacle) => Err(self.error(obstacle)),
@@ -138,12 +146,7 @@ impl Change<'_> {
             return Ok(Done::default());
         }
         match (self.kernel).take_away(self.target, aside, self.deadline) {
-            Ok(()) => self.settle(aside, || {
-                let back = self.kernel.put_back(aside, self.target);
-                if let Err(error) = back {
-                    tracing::warn!(?error, "a file stays aside");
-                }
-            }),
+            Ok(()) => self.settle(aside, || self.kernel.put_back(aside, self.target)),
             // A mount point cannot be removed. Upstream reads an empty file as none.
             Err(Obstacle::Mounted) => self.in_place(b""),
             Err(obstacle) => Err(self.error(obstacle)),
@@ -152,7 +155,11 @@ impl Change<'_> {
 
     /// Looks at what was displaced when nobody writes it any more. What cannot be taken up is left as
     /// it is, where it was.
-    fn settle(&self, path: &Path, put_back: impl FnOnce()) -> Result<Done, WriteError> {
+    fn settle(
+        &self,
+        path: &Path,
+        put_back: impl FnOnce() -> Result<(), Obstacle>,
+    ) -> Result<Done, WriteError> {
         let (found, leased) = self.find(path);
         let mut done = Done {
             plainly: !leased,
@@ -164,8 +171,13 @@ impl Change<'_> {
             Found::Edit(content) => done.displaced = Some((path.to_owned(), content)),
             Found::Open => done.left_behind = true,
             Found::Unusable => {
-                put_back();
-                return Err(WriteError::Moved);
+                return Err(match put_back() {
+                    Ok(()) => WriteError::Moved,
+                    Err(obstacle) => {
+                        tracing::warn!(?obstacle, "a file stays aside");
+                        self.error(obstacle)
+                    }
+                });
             }
         }
         Ok(done)
@@ -228,18 +240,15 @@ impl Change<'_> {
     }
 
     /// Undoes an exchange. What was ours goes, unless a tool has changed it meanwhile.
-    fn exchange_back(&self, displaced: &Path, new: &[u8]) {
-        match (self.kernel).exchange(displaced, self.target, self.deadline) {
-            Ok(ours) => {
-                let change = Change {
-                    old: Some(new),
-                    ..*self
-                };
-                // Anything else stays as a leftover.
-                drop(change.find(&ours));
-            }
-            Err(error) => tracing::warn!(?error, "a file stays aside"),
-        }
+    fn exchange_back(&self, displaced: &Path, new: &[u8]) -> Result<(), Obstacle> {
+        let ours = (self.kernel).exchange(displaced, self.target, self.deadline)?;
+        let change = Change {
+            old: Some(new),
+            ..*self
+        };
+        // Anything else stays as a leftover.
+        drop(change.find(&ours));
+        Ok(())
     }
 
     pub(super) fn error(&self, obstacle: Obstacle) -> WriteError {
@@ -247,12 +256,36 @@ impl Change<'_> {
         match obstacle {
             // A tool has removed it: not to be raised. Or it has made one.
             Obstacle::Gone | Obstacle::Occupied => WriteError::Moved,
-            Obstacle::Open => WriteError::Busy(path),
+            Obstacle::Open | Obstacle::Halfway => WriteError::Busy(path),
             Obstacle::Mounted | Obstacle::Unsupported => WriteError::Io {
                 path,
                 source: io::ErrorKind::Unsupported.into(),
             },
             Obstacle::Io(source) => WriteError::Io { path, source },
         }
+    }
+}
+
+/// Repairs what a kill or an error has left in the middle of an exchange that is two steps: the old file
+/// has another name, the new one waits under the name that belongs to that, and nothing is in the old
+/// one's place. `complete` are all files of ours for this target.
+///
+/// That one of the two stands alone is no such state. The new one does so before an exchange, the old one after
+/// it, and whoever removed the target since wants it removed.
+pub(super) fn mend(target: &Path, complete: &[&Path]) {
+    let Some(displaced) = complete.iter().find_map(|new| {
+        let name = new.file_name()?.to_str()?;
+        // Of the two, the number of what was displaced is the higher one.
+        let displaced = counterpart(name).filter(|displaced| displaced.as_str() > name)?;
+        let displaced = new.with_file_name(displaced);
+        complete.contains(&displaced.as_path()).then_some(displaced)
+    }) else {
+        return;
+    };
+    match Kernel::REAL.put_back(&displaced, target) {
+        Ok(()) => tracing::info!("a file that was half replaced is back in its place"),
+        // A tool has made another one, and this one is found beside it.
+        Err(Obstacle::Occupied) => {}
+        Err(obstacle) => tracing::error!(?obstacle, "a file stays aside"),
     }
 }

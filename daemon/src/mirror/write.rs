@@ -303,5 +303,4 @@ pub(super) fn resolve(path: &Path) -> Result<PathBuf, WriteError> {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests;

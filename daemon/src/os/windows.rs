@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "locking memory and counting links are calls of the Windows API"
+    reason = "locking memory, counting links and code pages are calls of the Windows API"
 )]
 
 use std::fs::{File, OpenOptions};
@@ -24,8 +24,10 @@ use zeroize::Zeroizing;
 
 use super::Exposed;
 
+mod code_page;
+
 /// In what encodings `stored_tokens` is read: huggingface_hub wrote it in the code page before 2.1.1.
-pub(crate) const ENCODING: Encoding = Encoding::Utf8OrCp1252;
+pub(crate) const ENCODING: Encoding = Encoding::Utf8OrLocal(code_page::decode_local);
 
 /// What Python's text mode makes of text here.
 pub(crate) fn as_text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {

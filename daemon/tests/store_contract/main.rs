@@ -4,7 +4,8 @@
 //!
 //! What only a real keychain can do is asked of gnome-keyring alone, since neither of the other systems'
 //! can be locked, frozen or ended by a test. macOS' keychain is that of whoever runs the tests, and is
-//! not touched.
+//! not touched. Items of Credential Manager that a killed process was writing are asked for where their names are
+//! known (`store/native/chunks`).
 
 #![allow(clippy::unwrap_used, reason = "a test that meets an error has failed")]
 

@@ -94,7 +94,8 @@ pub(crate) async fn names_of_every_shape_come_back(bench: &impl Bench) {
 pub(crate) async fn long_values_come_back_and_shrink(bench: &impl Bench) {
     let store = bench.store();
     let printable: String = (b'!'..=b'~').map(char::from).collect();
-    for length in [8 * 1024, MAX_SECRET, 1] {
+    // Around what one item of Credential Manager holds, and what no longer fits into one.
+    for length in [2_559, 2_560, 2_561, 8 * 1024, MAX_SECRET, 1] {
         let both = [key("jwt"), refresh("jwt")].map(|key| {
             let text = printable.repeat(length);
             // Two that differ in their first character alone.

@@ -99,6 +99,7 @@ async fn an_edit_is_seen_although_nothing_more_could_be_queued() {
         .await;
 }
 
+#[cfg(unix)] // groups in modes are Unix's
 #[tokio::test]
 async fn a_group_that_was_let_in_is_told_of() {
     use std::os::unix::fs::PermissionsExt as _;

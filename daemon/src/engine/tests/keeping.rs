@@ -34,8 +34,7 @@ async fn what_is_older_than_promised_is_not_brought_back_whatever_the_keychain_d
         bench.login("more", "hf_more").await.unwrap_err().kind,
         Kind::Locked
     );
-    let state = bench.directory.path().join("state");
-    let mut journal = Journal::open(&state, Salt([1; 16])).unwrap();
+    let mut journal = Journal::open(&bench.index, Salt([1; 16])).unwrap();
     let mut kept = journal.index.kept[0].clone();
     kept.at -= KEPT_FOR + 60;
     journal.change(vec![Change::Keep { kept }], true).unwrap();

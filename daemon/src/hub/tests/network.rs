@@ -106,10 +106,10 @@ async fn a_bundle_that_cannot_be_used_is_named() {
         "{error}"
     );
     let temp = tempfile::tempdir().unwrap();
-    for (path, words) in [
-        (temp.path().join("none.pem"), "No such file"),
-        (temp.path().to_owned(), "not a regular file"),
-    ] {
+    for path in [temp.path().join("none.pem"), temp.path().to_owned()] {
+        // Unix opens directories, too.
+        let opened = std::fs::File::open(&path).err();
+        let words = opened.map_or("not a regular file".to_owned(), |error| error.to_string());
         let config = config::Network {
             ca_file: Some(path),
             ..config::Network::default()
@@ -117,7 +117,7 @@ async fn a_bundle_that_cannot_be_used_is_named() {
         let error = ask(&Hub::new(&of(&config)), &endpoint(HUB), &environment()).await;
         let error = error.unwrap_err();
         assert_eq!(error.kind, Kind::Usage);
-        assert!(error.message.contains(words), "{error}");
+        assert!(error.message.contains(&words), "{error}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "the change time of a file comes from the Windows API alone"
+    reason = "the change time of a file, and who may write, come from the Windows API alone"
 )]
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hfd_proto::os::is_own_file;
 use windows_sys::Win32::Foundation::{
-    ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
+    ERROR_ACCESS_DENIED, ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
     ERROR_SHARING_VIOLATION,
 };
 use windows_sys::Win32::Storage::FileSystem::{
@@ -29,12 +29,18 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::Described;
 use crate::os::information;
 
+mod access;
+
 /// From winbase.h; windows-sys has it elsewhere.
 const DRIVE_REMOTE: u32 = 4;
 
 /// How long is waited for a program that lets nobody read: a virus scanner has a new file open for
 /// some milliseconds.
 const SCANNERS: Duration = Duration::from_millis(250);
+
+/// How long a removed file may keep its name, which is as long as somebody has it open. Windows says
+/// access denied of it, and so it does of what will be denied for ever.
+const REMOVALS: Duration = Duration::from_millis(50);
 
 /// How often such a file is tried again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -91,22 +97,47 @@ pub(in crate::mirror) fn is_taken(error: &io::Error) -> bool {
         ERROR_LOCK_VIOLATION,
         ERROR_DELETE_PENDING,
     ];
-    let code = error.raw_os_error().map(i32::cast_unsigned);
-    code.is_some_and(|code| TAKEN.contains(&code))
+    code(error).is_some_and(|code| TAKEN.contains(&code))
+}
+
+/// Whether that may be, or it is a file that was removed and has its name as long as somebody has it open.
+pub(in crate::mirror) fn is_passing(error: &io::Error) -> bool {
+    is_taken(error) || code(error) == Some(ERROR_ACCESS_DENIED)
+}
+
+/// What Windows says.
+pub(in crate::mirror) fn code(error: &io::Error) -> Option<u32> {
+    error.raw_os_error().map(i32::cast_unsigned)
 }
 
 /// Tries again until `deadline`, at least once, while somebody has the file open.
 pub(in crate::mirror) fn patiently<T>(
     deadline: Instant,
-    attempt: impl Fn() -> io::Result<T>,
+    attempt: impl FnMut() -> io::Result<T>,
 ) -> io::Result<T> {
+    while_it(is_passing, deadline, attempt)
+}
+
+/// Tries again until `deadline`, at least once, while an error `passes`; what is denied not as long.
+pub(in crate::mirror) fn while_it<T>(
+    passes: fn(&io::Error) -> bool,
+    deadline: Instant,
+    mut attempt: impl FnMut() -> io::Result<T>,
+) -> io::Result<T> {
+    let removed = deadline.min(Instant::now() + REMOVALS);
     loop {
-        match attempt() {
-            Err(error) if is_taken(&error) && Instant::now() < deadline => {
-                std::thread::sleep(RETRY);
-            }
-            outcome => return outcome,
+        let error = match attempt() {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let until = match code(&error) {
+            Some(ERROR_ACCESS_DENIED) => removed,
+            _ => deadline,
+        };
+        if !passes(&error) || Instant::now() >= until {
+            return Err(error);
         }
+        std::thread::sleep(RETRY);
     }
 }
 
@@ -189,14 +220,19 @@ pub(in crate::mirror) fn too_many_links() -> io::Error {
     io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME.cast_signed())
 }
 
-/// Why a directory is not ours, if it is not. Who may write there is what was inherited from the
-/// person's profile: that is not looked at.
+/// Why a directory is not ours alone to write, if it is not; others may read it.
 pub(in crate::mirror) fn not_ours_alone(path: &Path) -> io::Result<Option<&'static str>> {
     if !std::fs::metadata(path)?.is_dir() {
         return Ok(Some("is not a directory"));
     }
     let directory = examine(path, FILE_FLAG_BACKUP_SEMANTICS)?;
-    Ok((!is_own_file(&directory)?).then_some("belongs to another user"))
+    Ok(if !is_own_file(&directory)? {
+        Some("belongs to another user")
+    } else if access::is_open_to_others(&directory)? {
+        Some("can be written by others")
+    } else {
+        None
+    })
 }
 
 /// Whether a directory lies on a drive of this machine.

@@ -110,6 +110,3 @@ fn is_unsupported(error: Errno) -> bool {
     // The last two are one number on Linux, and two on Darwin.
     [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP, Errno::NOTSUP].contains(&error)
 }
-
-/// An exchange happens, or it does not.
-pub(in crate::mirror) fn mend<'a>(_target: &Path, _complete: impl Iterator<Item = &'a Path>) {}

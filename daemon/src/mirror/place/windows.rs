@@ -22,7 +22,7 @@ use windows_sys::Win32::Storage::FileSystem::{
     MOVEFILE_REPLACE_EXISTING, MOVEFILE_WRITE_THROUGH, MoveFileExW, ReplaceFileW,
 };
 
-use super::super::file::{is_taken, patiently, write_at};
+use super::super::file::{code, is_passing, is_taken, patiently, while_it, write_at};
 use super::super::lease::{self, Kind, Lease, Refused};
 use super::super::leftover::{Which, counterpart};
 use super::Obstacle;
@@ -30,9 +30,13 @@ use super::Obstacle;
 /// How long a file that is put back may be open elsewhere.
 const BACK: Duration = Duration::from_millis(100);
 
-/// What is asked of the system.
+/// What is asked of the system, so that tests can have it refuse.
 #[derive(Clone, Copy)]
 pub(in crate::mirror) struct Kernel {
+    /// Puts the second file in the place of the first, which gets the third name.
+    pub(in crate::mirror) replace: fn(&Path, &Path, &Path) -> io::Result<()>,
+    /// Gives a file another name.
+    pub(in crate::mirror) rename: fn(&Path, &Path, u32) -> io::Result<()>,
     pub(in crate::mirror) lease: fn(&File, Kind, Instant) -> Result<Lease<'_>, Refused>,
     pub(in crate::mirror) flush: fn(&File) -> io::Result<()>,
     /// Writes into a file at an offset.
@@ -41,12 +45,19 @@ pub(in crate::mirror) struct Kernel {
 
 impl Kernel {
     pub(in crate::mirror) const REAL: Self = Self {
+        replace,
+        rename,
         lease: lease::take,
         flush: File::sync_data,
         put: write_at,
     };
 
     /// Puts `new` in place; says where what was there lies now.
+    ///
+    /// What Windows says of a `ReplaceFile` that failed, where the old file was to have a third name:
+    /// `ERROR_UNABLE_TO_REMOVE_REPLACED` and `ERROR_UNABLE_TO_MOVE_REPLACEMENT`, as any other error, leave both
+    /// names as they were; after `ERROR_UNABLE_TO_MOVE_REPLACEMENT_2` the old file has its third name, and
+    /// there is nothing in its place.
     pub(super) fn exchange(
         &self,
         new: &Path,
@@ -54,16 +65,21 @@ impl Kernel {
         deadline: Instant,
     ) -> Result<PathBuf, Obstacle> {
         let aside = aside(new);
-        let replaced = patiently(deadline, || replace(target, new, &aside));
+        let replaced = while_it(may_pass, deadline, || {
+            let error = match (self.replace)(target, new, &aside) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            // Looked at, whatever it says. Nothing is tried again over a file that has the third name.
+            match is_missing(&aside) || self.put_back(&aside, target).is_ok() {
+                true => Err(error),
+                false => Err(io::Error::other("half done")),
+            }
+        });
         match replaced {
             Ok(()) => Ok(aside),
-            Err(error) => {
-                if code(&error) == Some(ERROR_UNABLE_TO_MOVE_REPLACEMENT_2) {
-                    // Half done: what was there has its third name already.
-                    put_back(&aside, target);
-                }
-                Err(obstacle(error))
-            }
+            Err(_) if !is_missing(&aside) => Err(Obstacle::Halfway),
+            Err(error) => Err(obstacle(error)),
         }
     }
 
@@ -74,7 +90,7 @@ impl Kernel {
         target: &Path,
         deadline: Instant,
     ) -> Result<(), Obstacle> {
-        patiently(deadline, || move_file(new, target, 0)).map_err(obstacle)
+        patiently(deadline, || (self.rename)(new, target, 0)).map_err(obstacle)
     }
 
     /// Puts a file where there is nothing.
@@ -84,7 +100,7 @@ impl Kernel {
 
     /// Puts `new` in place of whatever is there.
     pub(super) fn rename(&self, new: &Path, target: &Path) -> Result<(), Obstacle> {
-        move_file(new, target, MOVEFILE_REPLACE_EXISTING).map_err(obstacle)
+        (self.rename)(new, target, MOVEFILE_REPLACE_EXISTING).map_err(obstacle)
     }
 
     /// Takes what is there away, to a name that is new.
@@ -94,7 +110,7 @@ impl Kernel {
         aside: &Path,
         deadline: Instant,
     ) -> Result<(), Obstacle> {
-        patiently(deadline, || move_file(target, aside, 0)).map_err(obstacle)
+        patiently(deadline, || (self.rename)(target, aside, 0)).map_err(obstacle)
     }
 
     /// NTFS writes names down in order, in a journal of its own; there is nothing to call.
@@ -111,32 +127,6 @@ fn aside(new: &Path) -> PathBuf {
         name.and_then(counterpart)
             .unwrap_or_else(|| Which::Stored.complete()),
     )
-}
-
-/// Repairs what a kill in the middle of an exchange has left: the old file with its third name, the
-/// new one waiting, and nothing between them.
-pub(in crate::mirror) fn mend<'a>(target: &Path, complete: impl Iterator<Item = &'a Path>) {
-    if target.symlink_metadata().is_ok() {
-        return;
-    }
-    let complete: Vec<&Path> = complete.collect();
-    let half_done = complete.iter().find_map(|new| {
-        let name = new.file_name()?.to_str()?;
-        // Of the two, the number of what was displaced is the higher one.
-        let displaced = counterpart(name).filter(|displaced| displaced.as_str() > name)?;
-        let displaced = new.with_file_name(displaced);
-        complete.contains(&displaced.as_path()).then_some(displaced)
-    });
-    if let Some(displaced) = half_done {
-        put_back(&displaced, target);
-    }
-}
-
-fn put_back(displaced: &Path, target: &Path) {
-    match patiently(Instant::now() + BACK, || move_file(displaced, target, 0)) {
-        Ok(()) => tracing::info!("a file that was half replaced is back in its place"),
-        Err(error) => tracing::error!(%error, "a file stays aside"),
-    }
 }
 
 fn replace(target: &Path, new: &Path, aside: &Path) -> io::Result<()> {
@@ -156,7 +146,7 @@ fn replace(target: &Path, new: &Path, aside: &Path) -> io::Result<()> {
 }
 
 /// Durable when it returns.
-fn move_file(from: &Path, to: &Path, flags: u32) -> io::Result<()> {
+fn rename(from: &Path, to: &Path, flags: u32) -> io::Result<()> {
     let [from, to] = [from, to].map(wide);
     // SAFETY: the strings end in NUL and outlive the call.
     done(unsafe { MoveFileExW(from.as_ptr(), to.as_ptr(), flags | MOVEFILE_WRITE_THROUGH) })
@@ -169,21 +159,31 @@ fn done(outcome: i32) -> io::Result<()> {
     }
 }
 
-fn code(error: &io::Error) -> Option<u32> {
-    error.raw_os_error().map(i32::cast_unsigned)
+/// Whether an exchange that was refused may soon be possible.
+fn may_pass(error: &io::Error) -> bool {
+    is_passing(error) || is_of_replacing(error)
+}
+
+/// Whether it is one of those that `ReplaceFile` alone has: somebody has one of the two files open.
+fn is_of_replacing(error: &io::Error) -> bool {
+    const REPLACING: [u32; 3] = [
+        ERROR_UNABLE_TO_REMOVE_REPLACED,
+        ERROR_UNABLE_TO_MOVE_REPLACEMENT,
+        ERROR_UNABLE_TO_MOVE_REPLACEMENT_2,
+    ];
+    code(error).is_some_and(|code| REPLACING.contains(&code))
+}
+
+/// Whether there is nothing of that name, which a file that cannot be looked at does not show.
+fn is_missing(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 fn obstacle(error: io::Error) -> Obstacle {
     match code(&error) {
         Some(ERROR_FILE_NOT_FOUND | ERROR_PATH_NOT_FOUND) => Obstacle::Gone,
         Some(ERROR_ALREADY_EXISTS | ERROR_FILE_EXISTS) => Obstacle::Occupied,
-        // Both files have their names still, or again.
-        Some(
-            ERROR_UNABLE_TO_REMOVE_REPLACED
-            | ERROR_UNABLE_TO_MOVE_REPLACEMENT
-            | ERROR_UNABLE_TO_MOVE_REPLACEMENT_2,
-        ) => Obstacle::Open,
-        _ if is_taken(&error) => Obstacle::Open,
+        _ if is_taken(&error) || is_of_replacing(&error) => Obstacle::Open,
         _ => Obstacle::Io(error),
     }
 }
