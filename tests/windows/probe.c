@@ -171,7 +171,8 @@ static int clients(int count, const char *name)
 static int security(const char *name, int count, char **parts)
 {
     int missing = 0;
-    const SECURITY_INFORMATION what = DACL_SECURITY_INFORMATION | LABEL_SECURITY_INFORMATION;
+    const SECURITY_INFORMATION what = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION
+        | LABEL_SECURITY_INFORMATION;
     PSECURITY_DESCRIPTOR descriptor;
     char *text;
     HANDLE pipe = CreateFileA(name, READ_CONTROL, 0, NULL, OPEN_EXISTING, 0, NULL);

@@ -31,7 +31,9 @@ icacls "%LOCALAPPDATA%\hfd"
 echo == What Credential Manager holds of hfd
 cmdkey /list:hfd:*
 
-echo == An autostart for you alone, which goes again
+echo == An autostart for you alone, which goes again; one that is there already stays
+reg query HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v hfd
+if not errorlevel 1 goto end
 hfd service install
 if errorlevel 1 set failed=1
 reg query HKCU\Software\Microsoft\Windows\CurrentVersion\Run /v hfd
@@ -39,6 +41,7 @@ if errorlevel 1 set failed=1
 hfd service uninstall
 if errorlevel 1 set failed=1
 
+:end
 if %failed%==0 echo == Nothing failed
 if not %failed%==0 echo == Something failed
 exit /b %failed%

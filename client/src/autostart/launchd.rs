@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use hfd_proto::{Error, Kind, os};
 
@@ -21,6 +22,15 @@ const PACKAGED: &str = "<string>/usr/local/bin/hfdd</string>";
 
 /// What a session sets for what it starts, and by which a daemon would have other places.
 const PLACES: [&str; 2] = ["HFD_SOCKET", "XDG_CONFIG_HOME"];
+
+/// How long an agent may take to end: its own `ExitTimeOut`, and a little.
+const ENDS: Duration = Duration::from_secs(55);
+
+/// How long launchd may refuse to load what it has just let go of.
+const REFUSED: Duration = Duration::from_secs(5);
+
+/// How often it is asked.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// launchd, as it serves the calling user's session.
 pub(crate) struct Manager {
@@ -105,7 +115,8 @@ impl Manager {
     pub(crate) fn check_places(&self, env: &Environment) -> Result<(), Error> {
         self.check()?;
         for variable in PLACES {
-            let theirs = call(&["getenv", variable])?;
+            // One that is not set may be told as a failure.
+            let theirs = call(&["getenv", variable]).unwrap_or_default();
             let ours = env.text(variable).unwrap_or_default();
             if ours != theirs.trim_end_matches('\n') {
                 return Err(elsewhere(
@@ -140,12 +151,28 @@ impl Manager {
             return call(&["kickstart", &service()]).map(drop);
         }
         let path = self.path.to_string_lossy();
-        call(&["bootstrap", &domain(), &path]).map(drop)
+        // launchd refuses a label that it has not quite let go of.
+        let deadline = Instant::now() + REFUSED;
+        loop {
+            match call(&["bootstrap", &domain(), &path]) {
+                Err(_) if Instant::now() < deadline => sleep(PAUSE),
+                outcome => return outcome.map(drop),
+            }
+        }
     }
 
     /// Stops the agent.
     pub(crate) fn stop(&self) -> Result<(), Error> {
-        call(&["bootout", &service()]).map(drop)
+        let asked = call(&["bootout", &service()]);
+        // It may have said no more than that this is under way.
+        let deadline = Instant::now() + ENDS;
+        while call(&["print", &service()]).is_ok() {
+            if Instant::now() >= deadline {
+                return asked.map(drop);
+            }
+            sleep(PAUSE);
+        }
+        Ok(())
     }
 
     /// launchd remembers none.

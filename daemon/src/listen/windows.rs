@@ -66,9 +66,10 @@ fn listen(path: &Path) -> io::Result<Listener> {
 /// Who may open the pipe, in the language of security descriptors: this person and the system, and
 /// nobody by way of the network. By its SID and not as the owner, who would be the administrators
 /// where the daemon was started with raised rights; of medium integrity, so that ordinary programs
-/// reach it then, too, and programs of low integrity (a browser's) never.
+/// reach it then, too, and programs of low integrity (a browser's) never. Clients believe the pipe whose
+/// owner they are, which nobody can make who is not.
 fn rules(sid: &str) -> String {
-    format!("D:P(D;;GA;;;NU)(A;;GA;;;{sid})(A;;GA;;;SY)S:(ML;;NW;;;ME)")
+    format!("O:{sid}D:P(D;;GA;;;NU)(A;;GA;;;{sid})(A;;GA;;;SY)S:(ML;;NW;;;ME)")
 }
 
 fn cannot(path: &Path, error: &io::Error) -> Error {

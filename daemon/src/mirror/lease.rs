@@ -4,17 +4,17 @@
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
-pub(super) use linux::{Lease, take, take_to_look};
+pub(super) use linux::{EXIST, Lease, take, take_to_look};
 
 #[cfg(target_os = "macos")]
 mod macos;
 #[cfg(target_os = "macos")]
-pub(super) use macos::{Lease, take, take_to_look};
+pub(super) use macos::{EXIST, Lease, take, take_to_look};
 
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub(super) use windows::{Lease, take, take_to_look};
+pub(super) use windows::{EXIST, Lease, take, take_to_look};
 
 /// What the file is leased for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

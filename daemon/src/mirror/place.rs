@@ -9,7 +9,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::file::{self, Stamp, stamp};
-use super::lease::{Kind, Lease, Refused};
+use super::lease::{self, Kind, Lease, Refused};
 use super::leftover::{Which, counterpart, remove};
 use super::observe::content_of;
 use super::write::WriteError;
@@ -162,7 +162,8 @@ impl Change<'_> {
     ) -> Result<Done, WriteError> {
         let (found, leased) = self.find(path);
         let mut done = Done {
-            plainly: !leased,
+            // Where there are no leases at all, an exchange is the most that can be done.
+            plainly: !leased && lease::EXIST,
             ..Done::default()
         };
         match found {

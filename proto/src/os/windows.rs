@@ -13,6 +13,7 @@ use std::os::windows::io::AsRawHandle as _;
 use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::PeerCreds;
+use windows_sys::Win32::Security::Authorization::SE_FILE_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
     FILE_READ_ATTRIBUTES, GetFileInformationByHandle, READ_CONTROL,
@@ -154,7 +155,7 @@ fn refused(path: &Path, why: &str) -> Error {
 /// # Errors
 /// When the system does not say.
 pub fn is_own_file(file: &File) -> io::Result<bool> {
-    let owner = identity::owner(file)?;
+    let owner = identity::owner(file.as_raw_handle(), SE_FILE_OBJECT)?;
     Ok(owner == own_sid() || owner == identity::ADMINISTRATORS)
 }
 

@@ -24,4 +24,5 @@ mod revoke;
 mod scenarios;
 mod tokens;
 mod versions;
+mod windows;
 mod wire;

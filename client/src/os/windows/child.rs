@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::ptr::null;
 
@@ -19,13 +19,21 @@ use windows_sys::Win32::System::JobObjects::{
 /// `PATHEXT`. Windows itself looks for `.exe` alone, and much comes as `.cmd`.
 pub(crate) fn program(name: &OsStr) -> OsString {
     let path = Path::new(name);
-    if path.components().count() != 1 || path.extension().is_some() {
-        return name.to_owned();
-    }
     let of = |variable: &str| std::env::var_os(variable).unwrap_or_default();
     let extensions = of("PATHEXT").to_string_lossy().into_owned();
-    let paths = of("PATH");
-    let mut candidates = std::env::split_paths(&paths).flat_map(|directory| {
+    let is_one = |extension: &OsStr| {
+        let mut known = extensions.split(';').filter_map(|it| it.strip_prefix('.'));
+        known.any(|known| extension.eq_ignore_ascii_case(known))
+    };
+    if path.extension().is_some_and(is_one) {
+        return name.to_owned();
+    }
+    let directories: Vec<_> = match path.components().count() {
+        1 => std::env::split_paths(&of("PATH")).collect(),
+        // The whole path, as it is.
+        _ => vec![PathBuf::new()],
+    };
+    let mut candidates = directories.into_iter().flat_map(|directory| {
         let with = |extension: &str| {
             let mut candidate = directory.join(name).into_os_string();
             candidate.push(extension);

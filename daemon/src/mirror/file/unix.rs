@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+#[cfg(target_os = "macos")]
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::Described;
@@ -177,6 +179,12 @@ pub(in crate::mirror) fn is_local(directory: &Path) -> io::Result<bool> {
 /// What tells a directory from another one at the same place: device and inode.
 pub(in crate::mirror) fn number(_path: &Path, found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
+}
+
+/// A directory as the system names it when it tells of it: FSEvents, without links.
+#[cfg(target_os = "macos")]
+pub(in crate::mirror) fn as_told(directory: &Path) -> PathBuf {
+    std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned())
 }
 
 /// When a directory was made: the number of one that was removed is soon used again.

@@ -13,7 +13,7 @@ use std::mem::size_of;
 use std::os::windows::ffi::OsStrExt as _;
 use std::os::windows::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::windows::io::AsRawHandle as _;
-use std::path::{Component, Path, Prefix};
+use std::path::{Component, Path, PathBuf, Prefix};
 use std::time::{Duration, Instant, SystemTime};
 
 use hfd_proto::os::is_own_file;
@@ -259,6 +259,11 @@ pub(in crate::mirror) fn number(path: &Path, _found: &Metadata) -> (u64, u64) {
             wide(found.nFileIndexHigh, found.nFileIndexLow),
         )
     })
+}
+
+/// A directory as the system names it when it tells of it: as it was asked.
+pub(in crate::mirror) fn as_told(directory: &Path) -> PathBuf {
+    directory.to_owned()
 }
 
 /// When a directory was made, which need not be known: a number counts how often it was used. Wine, which

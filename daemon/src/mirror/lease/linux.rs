@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::{Kind, Refused};
 
+/// Whether this system has them, though not every file system does.
+pub(in crate::mirror) const EXIST: bool = true;
+
 /// How long to wait before a refused lease is asked for again. Writers of these files close them
 /// within microseconds.
 const RETRY: Duration = Duration::from_millis(1);

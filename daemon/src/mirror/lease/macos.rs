@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use super::{Kind, Refused};
 
+/// Whether this system has them, though not every file system does.
+pub(in crate::mirror) const EXIST: bool = false;
+
 /// A lease that nobody ever has.
 #[derive(Debug)]
 pub(in crate::mirror) struct Lease<'file> {

@@ -18,6 +18,9 @@ use windows_sys::Win32::Storage::FileSystem::{FILE_SHARE_DELETE, FILE_SHARE_READ
 use super::super::file::is_taken;
 use super::{Kind, Refused};
 
+/// Whether this system has them, though not every file system does.
+pub(in crate::mirror) const EXIST: bool = true;
+
 /// How long to wait before a refused lease is asked for again. Writers of these files close them
 /// within microseconds.
 const RETRY: Duration = Duration::from_millis(1);

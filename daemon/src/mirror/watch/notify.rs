@@ -11,6 +11,7 @@ use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use super::super::file::{as_told, number};
 use super::super::leftover::which;
 use super::super::observe::stored_path;
 use super::super::write::resolve;
@@ -23,6 +24,8 @@ pub(super) struct Source {
     events: UnboundedReceiver<notify::Result<notify::Event>>,
     /// Directories that are watched, with the names that count in each.
     directories: BTreeMap<PathBuf, BTreeMap<Home, BTreeSet<PathBuf>>>,
+    /// Which directory it is that is watched at each of these places.
+    armed: BTreeMap<PathBuf, (u64, u64)>,
 }
 
 impl Source {
@@ -34,6 +37,7 @@ impl Source {
             watcher: watcher.map_err(io::Error::other)?,
             events,
             directories: BTreeMap::new(),
+            armed: BTreeMap::new(),
         })
     }
 
@@ -92,8 +96,13 @@ impl Source {
         let mut directories: BTreeMap<PathBuf, BTreeMap<Home, BTreeSet<PathBuf>>> = BTreeMap::new();
         for home in homes {
             for file in [home.token_path.clone(), stored_path(home)] {
-                // Links of others are not followed.
-                for file in [resolve(&file).ok(), Some(file)].into_iter().flatten() {
+                // Links of others are not followed. Of a directory that is removed or replaced, the one
+                // above tells.
+                let parent = file.parent().map(Path::to_owned);
+                for file in [resolve(&file).ok(), Some(file), parent]
+                    .into_iter()
+                    .flatten()
+                {
                     if let Some((directory, name)) = nearest(&file) {
                         let names = directories.entry(directory).or_default();
                         names.entry(home.clone()).or_default().insert(name);
@@ -101,17 +110,23 @@ impl Source {
                 }
             }
         }
-        for gone in self
-            .directories
+        let now: BTreeMap<PathBuf, (u64, u64)> = directories
             .keys()
-            .filter(|known| !directories.contains_key(*known))
-        {
-            // It may be gone by itself.
-            let _ = self.watcher.unwatch(gone);
+            .filter_map(|directory| {
+                let found = std::fs::metadata(directory).ok()?;
+                Some((directory.clone(), number(directory, &found)))
+            })
+            .collect();
+        for (directory, before) in &self.armed {
+            if now.get(directory) != Some(before) {
+                // It may be gone by itself.
+                let _ = self.watcher.unwatch(directory);
+            }
         }
         let mut failed = BTreeMap::new();
         for (directory, homes) in &directories {
-            if self.directories.contains_key(directory) && directory.is_dir() {
+            let armed = self.armed.get(directory);
+            if armed.is_some() && armed == now.get(directory) {
                 continue;
             }
             if let Err(error) = self.watcher.watch(directory, RecursiveMode::NonRecursive) {
@@ -120,7 +135,7 @@ impl Source {
                 failed.extend(homes.map(|home| (home.clone(), io::Error::other(error.clone()))));
             }
         }
-        self.directories = directories;
+        (self.directories, self.armed) = (directories, now);
         failed
     }
 }
@@ -131,7 +146,9 @@ fn nearest(file: &Path) -> Option<(PathBuf, PathBuf)> {
     loop {
         let directory = name.parent()?;
         if directory.is_dir() {
-            return Some((directory.to_owned(), name.to_owned()));
+            let told = as_told(directory);
+            let name = told.join(name.file_name()?);
+            return Some((told, name));
         }
         name = directory;
     }

@@ -1,15 +1,14 @@
 //! Who a process and a file belong to.
 
-use std::fs::File;
 use std::io;
-use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle};
+use std::os::windows::io::{AsRawHandle as _, FromRawHandle as _, OwnedHandle, RawHandle};
 use std::path::Path;
 use std::ptr::{null_mut, slice_from_raw_parts};
 use std::sync::OnceLock;
 
 use windows_sys::Win32::Foundation::{ERROR_SUCCESS, HANDLE, LocalFree};
 use windows_sys::Win32::Security::Authorization::{
-    ConvertSidToStringSidW, GetSecurityInfo, SE_FILE_OBJECT,
+    ConvertSidToStringSidW, GetSecurityInfo, SE_OBJECT_TYPE,
 };
 use windows_sys::Win32::Security::{
     GetTokenInformation, OWNER_SECURITY_INFORMATION, PSID, TOKEN_QUERY, TOKEN_USER, TokenUser,
@@ -95,16 +94,16 @@ fn sid_of(process: HANDLE) -> io::Result<String> {
     unsafe { text(user.User.Sid) }
 }
 
-/// The SID of the owner of a file, as text. The file has to be open with the right to ask
+/// The SID of the owner of what a handle is of, as text. It has to be open with the right to ask
 /// (READ_CONTROL, which reading includes).
-pub(super) fn owner(file: &File) -> io::Result<String> {
+pub(super) fn owner(handle: RawHandle, kind: SE_OBJECT_TYPE) -> io::Result<String> {
     let mut sid: PSID = null_mut();
     let mut descriptor = null_mut();
     // SAFETY: the handle is open; where it succeeds, `sid` points into `descriptor`.
     let status = unsafe {
         GetSecurityInfo(
-            file.as_raw_handle(),
-            SE_FILE_OBJECT,
+            handle,
+            kind,
             OWNER_SECURITY_INFORMATION,
             &mut sid,
             null_mut(),

@@ -16,16 +16,17 @@ use windows_sys::Win32::Foundation::{
     ERROR_IO_PENDING, ERROR_PIPE_BUSY, ERROR_PIPE_NOT_CONNECTED, ERROR_SEM_TIMEOUT, HANDLE,
     WAIT_TIMEOUT,
 };
+use windows_sys::Win32::Security::Authorization::SE_KERNEL_OBJECT;
 use windows_sys::Win32::Storage::FileSystem::{
     FILE_FLAG_OVERLAPPED, ReadFile, SECURITY_IDENTIFICATION, WriteFile,
 };
 use windows_sys::Win32::System::IO::{
     CancelIoEx, GetOverlappedResult, GetOverlappedResultEx, OVERLAPPED,
 };
-use windows_sys::Win32::System::Pipes::{GetNamedPipeServerProcessId, WaitNamedPipeW};
+use windows_sys::Win32::System::Pipes::WaitNamedPipeW;
 use windows_sys::Win32::System::Threading::{CreateEventW, INFINITE};
 
-use super::identity::is_own_process;
+use super::identity::{own_sid, owner};
 
 /// How long all ends of the pipe may be taken: the daemon makes another with each that it gives
 /// away.
@@ -75,12 +76,10 @@ impl Stream {
         })
     }
 
-    /// Whether the server is a process of this person.
+    /// Whether this person has made the pipe. Its owner says so, and not the number of the server's process:
+    /// whoever makes a pipe of this name may end, and leave it to a process that gets the number later.
     pub fn is_own(&self) -> bool {
-        let mut pid = 0;
-        // SAFETY: the pipe is open.
-        let known = unsafe { GetNamedPipeServerProcessId(self.pipe.as_raw_handle(), &mut pid) };
-        known != 0 && is_own_process(pid)
+        owner(self.pipe.as_raw_handle(), SE_KERNEL_OBJECT).is_ok_and(|owner| owner == own_sid())
     }
 
     /// How long one reading or writing may take from now on; `None`: for ever.
@@ -113,7 +112,10 @@ impl Stream {
             }
         }
         let mut count = 0;
-        let patience = self.patience.map_or(INFINITE, milliseconds);
+        // Zero would not wait at all.
+        let patience = self
+            .patience
+            .map_or(INFINITE, |wait| milliseconds(wait).max(1));
         // SAFETY: the pipe is open. The system uses structure and buffer until the transfer has ended, and it
         // has when this function returns: by itself, or called off, which is waited for.
         unsafe {
@@ -121,13 +123,11 @@ impl Stream {
                 return Ok(count as usize);
             }
             let error = io::Error::last_os_error();
-            if !is(&error, WAIT_TIMEOUT) {
-                return Err(error);
-            }
             CancelIoEx(pipe, &transfer);
-            // It may have ended at the last moment.
+            // It may have ended at the last moment, or before: then the error is its own.
             match GetOverlappedResult(pipe, &transfer, &mut count, 1) {
-                0 => Err(io::ErrorKind::TimedOut.into()),
+                0 if is(&error, WAIT_TIMEOUT) => Err(io::ErrorKind::TimedOut.into()),
+                0 => Err(error),
                 _ => Ok(count as usize),
             }
         }
