@@ -148,9 +148,8 @@ impl FakeDaemon {
         os::make_room(socket);
         let listener = ListenerOptions::new()
             .name(socket.to_fs_name::<GenericFilePath>().unwrap())
-            .reclaim_name(false)
-            .create_sync()
-            .unwrap();
+            .reclaim_name(false);
+        let listener = os::ours(listener).create_sync().unwrap();
         let fake = Self {
             seen: Arc::default(),
             connections: Arc::default(),

@@ -5,7 +5,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use interprocess::local_socket::ListenerOptions;
+
 use super::Desk;
+
+/// What is bound here is ours as it is.
+pub(super) fn ours(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    options
+}
 
 /// Puts a program into a directory.
 pub(super) fn put_beside(program: &Path, directory: &Path) {

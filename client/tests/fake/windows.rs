@@ -4,7 +4,19 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use interprocess::local_socket::ListenerOptions;
+use interprocess::os::windows::local_socket::ListenerOptionsExt as _;
+use interprocess::os::windows::security_descriptor::SecurityDescriptor;
+use widestring::U16CString;
+
 use super::Desk;
+
+/// Whoever makes a pipe may be more than a person (an administrator): it is to be the person's.
+pub(super) fn ours(options: ListenerOptions<'_>) -> ListenerOptions<'_> {
+    let sid = hfd_proto::os::own_sid();
+    let rules = U16CString::from_str(format!("O:{sid}D:P(A;;GA;;;{sid})")).unwrap();
+    options.security_descriptor(SecurityDescriptor::deserialize(&rules).unwrap())
+}
 
 /// Puts a program into a directory, and what lies beside it for it to load.
 pub(super) fn put_beside(program: &Path, directory: &Path) {

@@ -64,7 +64,8 @@ mod tests {
             false => temp.path().join("socket"),
         };
         let name = path.as_path().to_fs_name::<GenericFilePath>().unwrap();
-        let listener = ListenerOptions::new().name(name).create_sync().unwrap();
+        let listener = ours(ListenerOptions::new().name(name));
+        let listener = listener.create_sync().unwrap();
         (listener, path, temp)
     }
 

@@ -208,6 +208,14 @@ impl Write for Stream {
     }
 }
 
+/// What is bound here is ours as it is.
+#[cfg(test)]
+pub(crate) fn ours(
+    options: interprocess::local_socket::ListenerOptions<'_>,
+) -> interprocess::local_socket::ListenerOptions<'_> {
+    options
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -205,3 +205,16 @@ fn wide(text: &OsStr) -> Vec<u16> {
     use std::os::windows::ffi::OsStrExt as _;
     text.encode_wide().chain([0]).collect()
 }
+
+/// Whoever makes a pipe may be more than a person (an administrator): it is to be the person's.
+#[cfg(test)]
+pub(crate) fn ours(
+    options: interprocess::local_socket::ListenerOptions<'_>,
+) -> interprocess::local_socket::ListenerOptions<'_> {
+    use interprocess::os::windows::local_socket::ListenerOptionsExt as _;
+    use interprocess::os::windows::security_descriptor::SecurityDescriptor;
+
+    let sid = own_sid();
+    let rules = widestring::U16CString::from_str(format!("O:{sid}D:P(A;;GA;;;{sid})")).unwrap();
+    options.security_descriptor(SecurityDescriptor::deserialize(&rules).unwrap())
+}
