@@ -110,7 +110,7 @@ impl Source {
                 }
             }
         }
-        let now: BTreeMap<PathBuf, (u64, u64)> = directories
+        let mut now: BTreeMap<PathBuf, (u64, u64)> = directories
             .keys()
             .filter_map(|directory| {
                 let found = std::fs::metadata(directory).ok()?;
@@ -130,6 +130,8 @@ impl Source {
                 continue;
             }
             if let Err(error) = self.watcher.watch(directory, RecursiveMode::NonRecursive) {
+                // It is tried again the next time.
+                now.remove(directory);
                 let error = error.to_string();
                 let homes = homes.keys();
                 failed.extend(homes.map(|home| (home.clone(), io::Error::other(error.clone()))));
