@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hfd_proto::{Endpoint, InvalidEndpoint, InvalidName, StoreId, TokenName};
 
 use crate::command::{
-    auth, completions, exec, login, logout, man, mirror, refresh, rename, restore, service, switch,
-    token, whoami,
+    auth, completions, env, exec, hook, login, logout, man, mirror, refresh, rename, restore,
+    service, switch, token, trust, use_here, which, whoami,
 };
 
 /// Hugging Face tokens in the keychain, one login for every tool.
@@ -81,6 +81,16 @@ pub(crate) enum Command {
     Whoami(whoami::Arguments),
     /// Run a program with a token in HF_TOKEN
     Exec(exec::Arguments),
+    /// Print what a shell sets to have a token in its environment
+    Env(env::Arguments),
+    /// Print what has a shell's environment follow the directory
+    Hook(hook::Arguments),
+    /// Choose the token of this directory
+    Use(use_here::Arguments),
+    /// Show which token belongs here or to a repository, and why
+    Which(which::Arguments),
+    /// Let a rule file count
+    Trust(trust::Arguments),
     /// Renew a token now
     Refresh(refresh::Arguments),
     /// Bring back what was logged out or replaced in the last 30 days
@@ -255,6 +265,14 @@ mod tests {
             "exec --as a -- env -x --json",
             "exec env",
             "exec --live --as a -- env",
+            "env --as a --shell dotenv",
+            "hook zsh",
+            "use a",
+            "use --unset",
+            "which --repo datasets/acme/x --dir / --json",
+            "trust --list",
+            "trust /x --remove",
+            "token --here",
             "status",
             "sync",
             "watch --json",
@@ -297,6 +315,11 @@ mod tests {
             "exec",
             "exec --as a",
             "token --min-ttl soon",
+            "use",
+            "use a --unset",
+            "which --repo a/b/c",
+            "hook tcsh",
+            "token a --here",
             "service",
             "nope",
             "auth",

@@ -19,6 +19,38 @@ const OVERRIDES: [&str; 7] = [
     "HF_ENDPOINT",
 ];
 
+/// The variable in which the hook of a shell remembers what it has set: `MASK|endpoint|NAME`.
+pub(crate) const HOOK: &str = "HFD_HOOK";
+
+/// What the hook of a shell has set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hook {
+    /// The masked value of `HF_TOKEN`, so that one that somebody else has set since is known.
+    pub(crate) mask: String,
+    /// Whether it has set `HF_ENDPOINT`, too.
+    pub(crate) endpoint: bool,
+    /// The token's name.
+    pub(crate) name: String,
+}
+
+impl Hook {
+    /// As the variable has it.
+    pub(crate) fn marker(&self) -> String {
+        let endpoint = if self.endpoint { "endpoint" } else { "" };
+        format!("{}|{endpoint}|{}", self.mask, self.name)
+    }
+}
+
+/// A token as it is shown: its first three and last four characters. Of a short one nothing is left.
+pub(crate) fn mask(token: &str) -> String {
+    match (token.get(..3), token.len().checked_sub(4)) {
+        (Some(first), Some(last)) if token.len() >= 12 => {
+            format!("{first}****{}", token.get(last..).unwrap_or_default())
+        }
+        _ => "****".to_owned(),
+    }
+}
+
 /// The variables of this process, or of a test.
 pub(crate) struct Environment {
     source: Source,
@@ -127,6 +159,27 @@ impl Environment {
     /// The variable whose token beats the session, if one does.
     pub(crate) fn beating_variable(&self) -> Option<&'static str> {
         home::env_token(|name| self.text(name)).map(|(variable, _)| variable)
+    }
+
+    /// Whether `HF_TOKEN` is what the hook of a shell has put there (`hfd hook`), and not a word of the
+    /// person's.
+    pub(crate) fn token_is_of_the_hook(&self) -> bool {
+        let token = self.text("HF_TOKEN").map(zeroize::Zeroizing::new);
+        match (self.hook(), token) {
+            (Some(hook), Some(token)) => hook.mask == mask(&token),
+            _ => false,
+        }
+    }
+
+    /// What the hook of a shell has set, if it has.
+    pub(crate) fn hook(&self) -> Option<Hook> {
+        let marker = self.text(HOOK)?;
+        let mut parts = marker.splitn(3, '|');
+        Some(Hook {
+            mask: parts.next()?.to_owned(),
+            endpoint: parts.next()? == "endpoint",
+            name: parts.next()?.to_owned(),
+        })
     }
 
     /// Names of the variables that beat the session or lead to another one.

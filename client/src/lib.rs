@@ -15,6 +15,7 @@ mod network;
 mod os;
 mod output;
 mod prompt;
+mod rules;
 mod session;
 mod spawn;
 mod stdin;

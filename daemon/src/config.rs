@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hfd_core::rules::Rules;
 use hfd_proto::os::{OpenOwn as _, config_dir};
 use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
 use serde::{Deserialize, Deserializer};
@@ -39,6 +40,8 @@ pub struct Config {
     pub network: Network,
     /// What is known of a Hub, by its address.
     pub hub: BTreeMap<Endpoint, AtHub>,
+    /// Which token belongs to which repositories. The client reads it; here it is checked.
+    pub rules: Rules,
 }
 
 /// `[network]`. What the environment of a client says comes before it, for that client's request.

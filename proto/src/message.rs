@@ -15,6 +15,7 @@ mod browser;
 mod caller;
 mod mirror;
 mod restore;
+mod select;
 mod session;
 mod state;
 mod token;
@@ -23,6 +24,7 @@ pub use browser::*;
 pub use caller::*;
 pub use mirror::*;
 pub use restore::*;
+pub use select::*;
 pub use session::*;
 pub use state::*;
 pub use token::*;
@@ -75,6 +77,8 @@ macro_rules! requests {
 requests! {
     /// The value of a token.
     "token" Token => TokenReply;
+    /// Which token belongs to a place.
+    "select" Select => Selected;
     /// What there is, masked.
     "list" List => Listed;
     /// Log in with a token.

@@ -13,6 +13,7 @@ use crate::cli::parse_name;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::live::{self, NotRun, Pinned};
+use crate::rules::{self, Here};
 use crate::{Context, os, session, time};
 
 /// The status of a shell when a program cannot be run, or is not there (POSIX, 2.8.2).
@@ -31,7 +32,7 @@ Examples:
   hfd exec --live -- python train-for-weeks.py
   hfd exec --as ci -- sh -c 'curl -H \"Authorization: Bearer $HF_TOKEN\" https://huggingface.co/api/whoami-v2'")]
 pub(crate) struct Arguments {
-    /// The token to run it with [default: the one in use here]
+    /// The token to run it with [default: what HFD_AS or the directory says, else the one in use here]
     #[arg(long = "as", value_name = "NAME", value_parser = parse_name)]
     name: Option<TokenName>,
     /// Give it a file that is kept fresh (HF_TOKEN_PATH) in place of HF_TOKEN
@@ -43,18 +44,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let lookup = token::Arguments {
-        name: arguments.name.clone(),
-        endpoint: context.env.endpoint()?,
-        ..token::Arguments::default()
-    };
+    let here = rules::here(arguments.name.as_ref(), context)?;
     let mut command = Command::new(os::program(&arguments.command[0]));
     command
         .args(&arguments.command[1..])
         .env_remove("HF_TOKEN")
         .env_remove("HUGGING_FACE_HUB_TOKEN");
     let error = if arguments.live {
-        let pinned = pin(lookup, context)?;
+        let pinned = pin(&here, context)?;
         set_endpoint(&mut command, &pinned.endpoint, &context.env)?;
         match live::run(command, pinned, &context.env, context.output) {
             Ok(0) => return Ok(()),
@@ -63,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
             Err(NotRun::Program(error)) => error,
         }
     } else {
-        let found = token::find(&lookup, &context.env)?;
+        let found = look_up(&here, context)?;
         command.env("HF_TOKEN", found.token().expose());
         if let Found::Kept(reply) = &found {
             note_soon(reply, context);
@@ -84,18 +81,22 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     Err(Failure::Error { error, status })
 }
 
+fn look_up(here: &Here, context: &Context) -> Result<Found, Error> {
+    token::here(here.clone(), context.env.endpoint()?, &context.env)
+}
+
 /// The token as it is now, and its name, by which it is followed from here on.
-fn pin(lookup: token::Arguments, context: &Context) -> Result<Pinned, Error> {
+fn pin(here: &Here, context: &Context) -> Result<Pinned, Error> {
     let no_name = |what: &str| {
         Error::new(Kind::Usage, format!("{what} cannot be kept fresh"))
             .hint("name a token that hfd keeps with --as NAME; `hfd list` shows them")
     };
-    let mut found = token::find(&lookup, &context.env)?;
+    let mut found = look_up(here, context)?;
     if let Found::Kept(TokenReply { name: None, .. }) = found {
         // Another tool has just written it: hfd gives it a name when it takes it up.
         let home = context.env.home_if_usable();
         session::request(&context.env, Sync { home })?;
-        found = token::find(&lookup, &context.env)?;
+        found = look_up(here, context)?;
     }
     if let Found::Kept(reply) = &found {
         note_soon(reply, context);
@@ -140,7 +141,7 @@ fn set_endpoint(command: &mut Command, own: &Endpoint, env: &Environment) -> Res
 
 /// The program must send the token to its own Hub, or to an alias of it, which is what the daemon names
 /// then: that is set where the environment names none, and another one is refused.
-fn endpoint_to_set<'a>(
+pub(super) fn endpoint_to_set<'a>(
     own: &'a Endpoint,
     env: &Environment,
 ) -> Result<Option<&'a Endpoint>, Error> {

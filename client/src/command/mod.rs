@@ -2,7 +2,9 @@
 
 pub(crate) mod auth;
 pub(crate) mod completions;
+pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod hook;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod login;
@@ -17,7 +19,10 @@ pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod sync;
 pub(crate) mod token;
+pub(crate) mod trust;
+pub(crate) mod use_here;
 pub(crate) mod watch;
+pub(crate) mod which;
 pub(crate) mod whoami;
 
 use hfd_proto::{Endpoint, Pending, TokenName, escape};
@@ -37,6 +42,11 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Token(arguments) => token::run(&arguments, context),
         Command::Whoami(arguments) => whoami::run(arguments, context),
         Command::Exec(arguments) => exec::run(&arguments, context),
+        Command::Env(arguments) => env::run(&arguments, context),
+        Command::Hook(arguments) => hook::run(&arguments),
+        Command::Use(arguments) => use_here::run(arguments, context),
+        Command::Which(arguments) => which::run(arguments, context),
+        Command::Trust(arguments) => trust::run(arguments, context),
         Command::Refresh(arguments) => refresh::run(arguments, context),
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Mirror(command) => mirror::run(command, context),

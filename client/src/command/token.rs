@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use crate::cli::{parse_name, parse_seconds};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::rules::{self, Here};
 use crate::{Context, output, session};
 
 #[derive(Debug, Default, PartialEq, Eq, Args)]
@@ -25,13 +26,26 @@ pub(crate) struct Arguments {
     /// Refuse a token that ends sooner than this: 90, 15m, 12h, 2d
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]
     pub(crate) min_ttl: Option<u64>,
+    /// The token that the rules choose here, as `hfd exec` does
+    #[arg(long, conflicts_with = "name")]
+    pub(crate) here: bool,
     /// Where the caller's programs would send it.
     #[arg(skip)]
     pub(crate) endpoint: Option<Endpoint>,
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
-    let found = find(arguments, &context.env)?;
+    let found = match arguments.here {
+        true => {
+            let here = rules::here(None, context)?;
+            let lookup = Arguments {
+                min_ttl: arguments.min_ttl,
+                ..Arguments::default()
+            };
+            look_up(here, lookup, &context.env)?
+        }
+        false => find(arguments, &context.env)?,
+    };
     if context.output.is_json() {
         return context.output.json_line(&found.document(&context.env)?);
     }
@@ -58,6 +72,35 @@ pub(crate) fn find(arguments: &Arguments, env: &Environment) -> Result<Found, Er
     {
         return Ok(Found::InEnvironment(token));
     }
+    find_kept(arguments, env)
+}
+
+/// The token that belongs here, which is sent to `endpoint` where that is known.
+pub(crate) fn here(
+    here: Here,
+    endpoint: Option<Endpoint>,
+    env: &Environment,
+) -> Result<Found, Error> {
+    let lookup = Arguments {
+        endpoint,
+        ..Arguments::default()
+    };
+    look_up(here, lookup, env)
+}
+
+fn look_up(here: Here, lookup: Arguments, env: &Environment) -> Result<Found, Error> {
+    match here {
+        Here::Session => find(&lookup, env),
+        Here::Active => find_kept(&lookup, env),
+        Here::Named(name) => {
+            let name = Some(name);
+            find_kept(&Arguments { name, ..lookup }, env)
+        }
+    }
+}
+
+/// The same of what hfd keeps, whatever is in the environment.
+fn find_kept(arguments: &Arguments, env: &Environment) -> Result<Found, Error> {
     let home = match arguments.name {
         // Where one that hfd does not know may have been added by another tool.
         Some(_) => env.home().ok(),

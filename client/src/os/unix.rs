@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -130,6 +131,18 @@ pub(crate) fn remove_dir(path: &Path, files: &[&str]) -> io::Result<()> {
 /// Has the disk hold what was written.
 pub(crate) fn flush(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fsync(file)?)
+}
+
+/// Whose a file is, in the system's own terms.
+pub(crate) fn owner(file: &File) -> io::Result<String> {
+    Ok(file.metadata()?.uid().to_string())
+}
+
+/// Whether no other user, but for root, could have written a file.
+pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    let ours = metadata.uid() == rustix::process::geteuid().as_raw() || metadata.uid() == 0;
+    Ok(ours && metadata.mode() & 0o002 == 0)
 }
 
 /// Has the terminal understand colours: it does.

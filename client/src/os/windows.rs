@@ -56,6 +56,17 @@ pub(crate) const PASSED_ON: [&str; 18] = [
 /// The variables of which one is set where there is a screen; none where there always is.
 pub(crate) const SCREEN: [&str; 0] = [];
 
+/// Whose a file is: the person's, or somebody else's.
+pub(crate) fn owner(file: &File) -> io::Result<String> {
+    let own = hfd_proto::os::is_own_file(file)?;
+    Ok(if own { "own" } else { "another" }.to_owned())
+}
+
+/// Whether the file is this person's.
+pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
+    hfd_proto::os::is_own_file(file)
+}
+
 /// Where a daemon is started.
 pub(crate) const ROOT: &str = r"\";
 

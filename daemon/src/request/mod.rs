@@ -6,6 +6,7 @@ mod list;
 mod login;
 mod logout;
 mod refresh;
+mod select;
 mod status;
 mod token;
 mod whoami;
@@ -48,6 +49,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
     }
     match message {
         Message::Token(request) => return reply(token::addressed(daemon, request).await, out),
+        Message::Select(request) => reply(select::answer(daemon, request).await, out),
         Message::List(request) => reply(list::answer(daemon, request).await, out),
         Message::Login(request) => reply(login::answer(daemon, request).await, out),
         Message::BeginLogin(request) => reply(browser::begin(daemon, request).await, out),

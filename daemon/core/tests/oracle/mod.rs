@@ -62,6 +62,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
+    #[allow(dead_code, reason = "not every test makes text")]
     /// Fewer than `bound` of several, one after another.
     pub(crate) fn string(&mut self, from: &[&str], bound: usize) -> String {
         (0..self.below(bound)).map(|_| self.pick(from)).collect()

@@ -1,0 +1,73 @@
+//! Which token belongs to a place: the rules come with the request, and nothing of the caller's is opened.
+
+use hfd_core::select::{Answer, Candidate, select};
+use hfd_proto::{Chosen, Error, Kind, Select, Selected, TokenName};
+
+use super::follow;
+use crate::daemon::Daemon;
+use crate::engine::not_logged_in;
+use crate::snapshot::Snapshot;
+
+pub(super) async fn answer(daemon: &Daemon, request: Select) -> Result<Selected, Error> {
+    follow(daemon, request.home.as_ref()).await;
+    let snapshot = daemon.snapshot();
+    let active = snapshot.active(request.home.as_ref());
+    let tokens = snapshot.index.tokens.iter();
+    let tokens: Vec<_> = tokens
+        .map(|(name, record)| Candidate {
+            name,
+            user: record.user.as_deref(),
+            endpoint: &record.endpoint,
+            active: active == Some(name),
+        })
+        .collect();
+    let sends = |own: &_, asked: &_| daemon.config.same_endpoint(own, asked);
+    let selection = select(&request, &tokens, sends);
+    let chosen = match selection.answer {
+        Answer::Environment => Ok(None),
+        Answer::Token(name) => chosen(daemon, &snapshot, &request, name).await.map(Some),
+        Answer::Missing(name) => snapshot.token(&name).map(|_| None),
+        Answer::OtherHub(name) => Err(other_hub(&snapshot, &request, &name)),
+        Answer::Nothing => Err(not_logged_in()),
+    };
+    let (chosen, error) = match chosen {
+        Ok(chosen) => (chosen, None),
+        Err(error) => (None, Some(error)),
+    };
+    Ok(Selected {
+        chosen,
+        error,
+        considered: selection.considered,
+    })
+}
+
+async fn chosen(
+    daemon: &Daemon,
+    snapshot: &Snapshot,
+    request: &Select,
+    name: TokenName,
+) -> Result<Chosen, Error> {
+    let record = snapshot.token(&name)?;
+    let token = match request.value {
+        true => Some(daemon.value(&name, record).await?),
+        false => None,
+    };
+    let endpoint = request.endpoint.as_ref().unwrap_or(&record.endpoint);
+    Ok(Chosen {
+        user: record.user.clone(),
+        endpoint: endpoint.clone(),
+        expires_at: record.expires_at,
+        token,
+        name,
+    })
+}
+
+fn other_hub(snapshot: &Snapshot, request: &Select, name: &TokenName) -> Error {
+    let record = snapshot.index.tokens.get(name);
+    let own = record.map(|record| record.endpoint.as_str());
+    let asked = request.endpoint.as_ref().map(|asked| asked.as_str());
+    let (own, asked) = (own.unwrap_or_default(), asked.unwrap_or_default());
+    let message = format!("the token belongs to {own}, not to {asked}");
+    Error::new(Kind::Refused, message)
+        .hint("unset HF_ENDPOINT, or choose a token of that Hub: `hfd list` shows them")
+}
