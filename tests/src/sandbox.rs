@@ -407,7 +407,10 @@ impl Sandbox {
             .into_iter()
             .map(|arg| arg.as_ref().to_owned())
             .collect();
-        let tells = args.iter().any(|arg| arg == "token" || arg == "exec");
+        let telling = ["token", "exec", "env"];
+        let tells = args
+            .iter()
+            .any(|arg| telling.iter().any(|word| arg == word));
         let run = Run::new(self, tools::binaries().join("hfd"), args).translated();
         if tells { run.tells() } else { run }
     }

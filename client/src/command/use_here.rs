@@ -46,9 +46,9 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         let home = context.env.home_if_usable();
         let tokens = session::ask(&context.env, List { home })?.tokens;
         if !tokens.iter().any(|token| token.name == *name) {
-            let message = format!("no token is named {}", quoted(name.as_str()));
+            let message = format!("there is no token named {}", quoted(name.as_str()));
             return Err(Error::new(Kind::NoSuchToken, message)
-                .hint("`hfd list` shows what there is")
+                .hint("`hfd list` shows the names")
                 .into());
         }
     }

@@ -22,6 +22,7 @@ mod protocol;
 mod renewal;
 mod revoke;
 mod scenarios;
+mod select;
 mod tokens;
 mod versions;
 mod windows;
