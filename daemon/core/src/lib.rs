@@ -4,7 +4,6 @@
 //! [`observe`] parses what a mirror holds, [`view`] says what it should hold, [`reconcile`] compares
 //! the two, [`explain`] tells what a write does and why, and [`model`] is what the daemon knows of tokens without their values.
 
-pub mod access;
 pub mod explain;
 pub mod home;
 pub mod ini;
