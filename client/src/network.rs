@@ -1,10 +1,10 @@
 //! How the caller reaches the Hub: proxies and certificates of its environment, which serve the
 //! one request that carries them.
 
-use std::fs::File;
 use std::io::Read as _;
+use std::path::Path;
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::open_without_waiting;
 use hfd_proto::{Error, Kind, Network};
 
 use crate::environment::Environment;
@@ -43,11 +43,8 @@ fn bundle(env: &Environment) -> Result<Option<String>, Error> {
         Error::new(Kind::Usage, format!("{variable}: {why}"))
             .hint(format!("let {variable} name a file of certificates in PEM"))
     };
-    let file = File::options()
-        .read(true)
-        .without_waiting()
-        .open(path)
-        .map_err(|error| refused(error.to_string()))?;
+    let file =
+        open_without_waiting(Path::new(&path)).map_err(|error| refused(error.to_string()))?;
     let metadata = file
         .metadata()
         .map_err(|error| refused(error.to_string()))?;

@@ -7,7 +7,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::{Own, open_own};
 use hfd_proto::{
     Connection, Error, Kind, Place, Request, Retire, VERSION, private_dir, wait_unlocked,
 };
@@ -155,13 +155,7 @@ fn take_turn(place: &Place) -> Result<File, Error> {
             format!("cannot lock {path}: {error}"),
         )
     };
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .own()
-        .open(&path)
-        .map_err(cannot)?;
+    let file = open_own(&path, Own::Kept).map_err(cannot)?;
     let deadline = Instant::now() + TURN;
     loop {
         match file.try_lock() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hfd_core::rules::Rules;
-use hfd_proto::os::{OpenOwn as _, config_dir};
+use hfd_proto::os::{config_dir, how_to_close, open_without_waiting};
 use hfd_proto::{Endpoint, Error, Kind, StoreId, escape};
 use serde::{Deserialize, Deserializer};
 
@@ -175,12 +175,8 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
         Error::new(Kind::Usage, format!("{shown} cannot be read: {why}"))
             .hint("mend it, or move it away to use the defaults")
     };
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        // A FIFO would wait for its writer for ever.
-        .without_waiting()
-        .open(path);
-    let file = match file {
+    // A FIFO would wait for its writer for ever.
+    let file = match open_without_waiting(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(cannot(&error.to_string())),
@@ -196,7 +192,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
             Kind::Refused,
             format!("{shown} can be written by another user"),
         )
-        .hint(format!("make it yours alone: chmod 600 {shown}")));
+        .hint(format!("make it yours alone: {}", how_to_close(&shown))));
     }
     let mut bytes = Vec::new();
     file.take(MAX_CONFIG + 1)
@@ -429,7 +425,7 @@ mod tests {
         assert_eq!(error.kind, Kind::Usage);
     }
 
-    #[cfg(unix)] // who may write is inherited on Windows
+    #[cfg(unix)] // modes are Unix's
     #[test]
     fn a_file_that_others_can_write_is_refused() {
         use std::os::unix::fs::PermissionsExt as _;

@@ -3,13 +3,13 @@
 //! A change that involves the store is written down as an intent first. If the daemon dies, or the
 //! store does not answer in time, the intent is still there, and what came of it is read back.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hfd_core::model::{Change, Fingerprint, Index, Salt};
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::{Own, open_own};
 use hfd_proto::{Endpoint, StoreId, TokenName};
 use serde::{Deserialize, Serialize};
 
@@ -128,12 +128,7 @@ impl Journal {
     pub fn open(directory: &Path, salt: Salt) -> io::Result<Self> {
         let snapshot = read_snapshot(&directory.join("index.json"))?;
         let path = directory.join("journal");
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .own()
-            .open(&path)?;
+        let mut file = open_own(&path, Own::Appended)?;
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
         let fresh = snapshot.is_none();
@@ -309,12 +304,7 @@ impl Journal {
             self.directory.join("index.json.new"),
             self.directory.join("index.json"),
         );
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .own()
-            .open(&temporary)?;
+        let mut file = open_own(&temporary, Own::Emptied)?;
         file.write_all(&bytes)?;
         file.sync_data()?;
         std::fs::rename(&temporary, &target)?;

@@ -1,10 +1,10 @@
 //! The lock that makes a daemon the only one of its person on this machine.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use hfd_proto::os::{OpenOwn as _, identity, identity_at};
+use hfd_proto::os::{Own, identity, identity_at, open_own};
 use hfd_proto::{LockFile, Place};
 
 /// The held lock. It is released when the process ends, and not before.
@@ -22,13 +22,7 @@ impl Lock {
     pub fn take(place: &Place) -> io::Result<Option<Self>> {
         let path = place.lock();
         loop {
-            let file = OpenOptions::new()
-                .read(true)
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .own()
-                .open(&path)?;
+            let file = open_own(&path, Own::Kept)?;
             match file.try_lock() {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -61,7 +55,7 @@ impl Lock {
 
     fn write(&self, text: &[u8]) -> io::Result<()> {
         if self.text != self.path {
-            return std::fs::write(&self.text, text);
+            return open_own(&self.text, Own::Emptied)?.write_all(text);
         }
         let mut file = &self.file;
         file.set_len(0)?;

@@ -19,7 +19,6 @@ pub(crate) enum Exposed {
     /// It belongs to another user.
     Foreign,
     /// Others may read or write it.
-    #[cfg_attr(windows, expect(dead_code, reason = "who may is inherited"))]
     Open,
     /// It has another name elsewhere.
     Linked,

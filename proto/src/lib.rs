@@ -4,6 +4,7 @@
 //! clients in other languages and the files under `tests/wire/` are its specification. No async
 //! runtime, no keychain, no file but the socket's place.
 
+pub mod access;
 mod connection;
 mod error;
 mod frame;

@@ -8,7 +8,7 @@
  *   probe credentials        what Credential Manager holds of hfd, whole where hfd had to cut it
  *   probe clients COUNT PIPE so many connections at once, each of which asks for the list once all are there
  *   probe relay PIPE         standard input into the pipe, and what comes out of it
- *   probe security PIPE PART...   who may open the pipe, as a security descriptor, which must have these parts
+ *   probe security FILE PART...   who may open the file or pipe, as a security descriptor, which must have these parts
  *   probe integrity          the integrity level of this process: 4096 low, 8192 medium, 12288 high
  *   probe low PROGRAM ARGUMENT...   runs the program with low integrity, and ends with its status
  */
@@ -175,9 +175,11 @@ static int security(const char *name, int count, char **parts)
         | LABEL_SECURITY_INFORMATION;
     PSECURITY_DESCRIPTOR descriptor;
     char *text;
-    HANDLE pipe = CreateFileA(name, READ_CONTROL, 0, NULL, OPEN_EXISTING, 0, NULL);
-    if (pipe == INVALID_HANDLE_VALUE
-        || GetSecurityInfo(pipe, SE_KERNEL_OBJECT, what, NULL, NULL, NULL, NULL, &descriptor)
+    /* The daemon has its files open. */
+    const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
+    HANDLE file = CreateFileA(name, READ_CONTROL, share, NULL, OPEN_EXISTING, 0, NULL);
+    if (file == INVALID_HANDLE_VALUE
+        || GetSecurityInfo(file, SE_KERNEL_OBJECT, what, NULL, NULL, NULL, NULL, &descriptor)
         || !ConvertSecurityDescriptorToStringSecurityDescriptorA(descriptor, SDDL_REVISION_1, what, &text, NULL)) {
         fprintf(stderr, "probe: error %lu\n", GetLastError());
         return 1;

@@ -1,5 +1,5 @@
 @echo off
-rem Shows on Windows what Wine cannot: who may open the pipe, what a program of low integrity gets, and what an
+rem Shows on Windows what Wine cannot: who may open the pipe and hfd's files, what a program of low integrity gets, and what an
 rem autostart leaves. Run it in a directory that has hfd.exe, hfdd.exe and probe.exe (tests/windows/session makes
 rem one), once in an ordinary console and once in one "as administrator", while hfd has a token. It ends with
 rem status 0 where nothing failed.
@@ -25,8 +25,13 @@ probe low hfd.exe token > nul
 if not errorlevel 1 echo FAILED: it got one
 if not errorlevel 1 set failed=1
 
-echo == Who may read what hfd keeps: you, the system and administrators
-icacls "%LOCALAPPDATA%\hfd"
+echo == Who may read what hfd keeps: you, the system and administrators; nothing is inherited, (I) would say so
+icacls "%LOCALAPPDATA%\hfd" /T
+icacls "%LOCALAPPDATA%\hfd" /T | findstr /c:"(I)" > nul
+if not errorlevel 1 echo FAILED: something is inherited
+if not errorlevel 1 set failed=1
+probe security "%LOCALAPPDATA%\hfd\journal" "D:P" ";;;SY)" ";;;BA)"
+if errorlevel 1 set failed=1
 
 echo == What Credential Manager holds of hfd
 cmdkey /list:hfd:*

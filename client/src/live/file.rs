@@ -4,12 +4,12 @@
 //! process that keeps it: what nobody holds is a leftover of one that was killed, also where its
 //! process id belongs to somebody else by now, or to another container.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::{Own, make_own_dir, open_own};
 use hfd_proto::{Error, Kind, Place, Secret, private_dir};
 
 use crate::os;
@@ -60,7 +60,7 @@ impl LiveFile {
         // Only so that no two meet: nobody else can enter what lies above.
         let random = RandomState::new().build_hasher().finish();
         let directory = live.join(format!("{}-{random:016x}", std::process::id()));
-        os::make_private_dir(&directory)?;
+        make_own_dir(&directory)?;
         let claim = os::claim_of(&directory)?;
         claim.lock()?;
         Ok(Self {
@@ -93,12 +93,7 @@ impl LiveFile {
 
     fn replace(&self, value: &Secret) -> io::Result<()> {
         let new = self.directory.join(FILES[1]);
-        let written = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .own()
-            .open(&new)
+        let written = open_own(&new, Own::Emptied)
             .and_then(|mut file| file.write_all(value.expose().as_bytes()));
         // No flush to the disk: what a crash leaves of it is a leftover whatever it holds.
         written.and_then(|()| os::replace(&new, &self.path()))

@@ -13,7 +13,6 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -95,11 +94,6 @@ pub(crate) fn run_in_place(command: &mut Command) -> io::Result<i32> {
 /// The status of a program as our own.
 pub(crate) fn exit_code(status: i32) -> ExitCode {
     u8::try_from(status).map_or(ExitCode::FAILURE, ExitCode::from)
-}
-
-/// Makes a directory that is this person's alone.
-pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
-    Ok(rustix::fs::mkdir(path, Mode::RWXU)?)
 }
 
 /// What is locked to have a directory to oneself.

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use hfd_proto::os::{Own, open_own};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_SHARING_VIOLATION,
 };
@@ -126,16 +127,9 @@ pub(crate) fn kill(pid: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a directory that is this person's alone: what is above it is.
-pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
-    fs::create_dir(path)
-}
-
 /// What is locked to have a directory to oneself: directories cannot be.
 pub(crate) fn claim_of(directory: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    options.open(directory.join("claim"))
+    open_own(&directory.join("claim"), Own::Kept)
 }
 
 /// Puts a file in the place of another, when whoever reads that has ended.

@@ -1,11 +1,11 @@
 //! Rule files, `.hfd.toml`: of a directory and of those above it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use hfd_core::rules::RuleFile;
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::open_without_waiting;
 use hfd_proto::{Error, Kind, escape};
 
 use crate::os;
@@ -79,8 +79,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Text>, Error> {
     let shown = escape(&path.to_string_lossy());
     let cannot = |why: String| Error::new(Kind::Other, format!("{shown} cannot be read: {why}"));
     // A FIFO would wait for its writer for ever.
-    let file = OpenOptions::new().read(true).without_waiting().open(path);
-    let file = match file {
+    let file = match open_without_waiting(path) {
         Ok(file) => file,
         // Below a file there is nothing either.
         Err(error)

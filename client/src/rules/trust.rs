@@ -3,11 +3,11 @@
 //! The contents themselves are kept, in the state directory: no digest has to be believed, and what has
 //! changed since can be shown.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::{Own, open_own};
 use hfd_proto::{Error, Kind, Place, escape, private_dir};
 use serde::{Deserialize, Serialize};
 
@@ -103,9 +103,7 @@ impl Trusted {
         let written = serde_json::to_vec(self)
             .map_err(Into::into)
             .and_then(|bytes| {
-                let options = &mut OpenOptions::new();
-                let options = options.write(true).create(true).truncate(true).own();
-                let mut file = options.open(&new)?;
+                let mut file = open_own(&new, Own::Emptied)?;
                 file.write_all(&bytes)?;
                 os::flush(&file)?;
                 drop(file);
@@ -119,9 +117,7 @@ impl Trusted {
 }
 
 fn lock(path: &Path) -> Result<File, Error> {
-    let options = &mut OpenOptions::new();
-    let options = options.write(true).create(true).truncate(false).own();
-    let locked = options.open(path).and_then(|file| {
+    let locked = open_own(path, Own::Kept).and_then(|file| {
         // Held for the time of one small file.
         file.lock()?;
         Ok(file)

@@ -5,7 +5,6 @@
 //! the two, [`explain`] tells what a write does and why, [`model`] is what the daemon
 //! knows of tokens without their values, and [`select`] which of them belongs to a repository or a directory.
 
-pub mod access;
 pub mod explain;
 pub mod home;
 pub mod ini;

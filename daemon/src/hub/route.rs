@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::open_without_waiting;
 use hfd_proto::{Error, Kind, escape};
 use reqwest::{Client, NoProxy, Proxy, Url};
 use rustls::crypto::ring;
@@ -189,12 +189,8 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Error> {
         )
         .hint("name a file of PEM certificates in config.toml, or remove the key")
     };
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        // A FIFO would wait for its writer for ever.
-        .without_waiting()
-        .open(path)
-        .map_err(|error| cannot(error.to_string()))?;
+    // A FIFO would wait for its writer for ever.
+    let file = open_without_waiting(path).map_err(|error| cannot(error.to_string()))?;
     let metadata = file.metadata().map_err(|error| cannot(error.to_string()))?;
     if !metadata.is_file() {
         return Err(cannot("it is not a regular file".to_owned()));

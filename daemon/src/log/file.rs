@@ -1,10 +1,10 @@
 //! A log file that cannot grow without end.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use hfd_proto::os::is_own_file;
+use hfd_proto::os::{Own, is_own_file, open_own};
 use hfd_proto::{Error, Kind, escape};
 
 use crate::os;
@@ -59,7 +59,7 @@ impl Rotated {
 }
 
 fn open(path: &Path) -> io::Result<(File, u64)> {
-    let file = os::own_now(OpenOptions::new().append(true).create(true)).open(path)?;
+    let file = open_own(path, Own::Appended)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() || !is_own_file(&file)? {
         return Err(io::Error::other("it is not a regular file of yours"));

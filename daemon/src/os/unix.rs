@@ -21,10 +21,13 @@ pub(crate) fn as_text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     content
 }
 
-/// A file of our own, neither through a link to a file of someone's choice, nor waiting at a FIFO.
-pub(crate) fn own_now(options: &mut OpenOptions) -> &mut OpenOptions {
+/// Opens a file to be read, neither through a link to a file of someone's choice, nor waiting at a FIFO.
+pub(crate) fn open_itself(path: &Path) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    options.mode(0o600).custom_flags(flags.bits() as i32)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
 }
 
 /// Whether opening failed because of a link in the place of the file.

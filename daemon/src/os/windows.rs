@@ -1,5 +1,4 @@
-//! Windows. Who may read a file is inherited from its directory, which in a person's profile is this
-//! person, the administrators and the system.
+//! Windows. Who may read a file says its access control list.
 
 #![allow(
     unsafe_code,
@@ -14,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hfd_core::text::{Encoding, text_mode_of_windows};
+use hfd_proto::os::{is_open_to_others, is_open_to_writers, is_own_file};
 use memmap2::MmapMut;
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, FILE_FLAG_OPEN_REPARSE_POINT, GetFileInformationByHandle,
@@ -34,9 +34,12 @@ pub(crate) fn as_text(content: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
     text_mode_of_windows(&content)
 }
 
-/// A file of our own, and not through a link.
-pub(crate) fn own_now(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+/// Opens a file to be read, and not through a link.
+pub(crate) fn open_itself(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
+        .open(path)
 }
 
 /// A link itself is opened, and is no regular file then.
@@ -48,8 +51,10 @@ pub(crate) fn is_link_error(_error: &io::Error) -> bool {
 pub(crate) fn exposed(file: &File) -> io::Result<Option<Exposed>> {
     Ok(if !file.metadata()?.is_file() {
         Some(Exposed::NoFile)
-    } else if !hfd_proto::os::is_own_file(file)? {
+    } else if !is_own_file(file)? {
         Some(Exposed::Foreign)
+    } else if is_open_to_others(file)? {
+        Some(Exposed::Open)
     } else if information(file)?.nNumberOfLinks != 1 {
         Some(Exposed::Linked)
     } else {
@@ -69,10 +74,11 @@ pub(crate) fn information(file: &File) -> io::Result<BY_HANDLE_FILE_INFORMATION>
 
 /// Whether another user could have written the file.
 pub(crate) fn is_others(file: &File) -> io::Result<bool> {
-    Ok(!hfd_proto::os::is_own_file(file)?)
+    Ok(!is_own_file(file)? || is_open_to_writers(file)?)
 }
 
-/// What is inherited is right.
+/// What was made here is closed from its first moment; what was there keeps the rules that somebody has given it, and
+/// the log, which this is for, holds no token.
 pub(crate) fn close_to_others(_file: &File) -> io::Result<()> {
     Ok(())
 }
@@ -109,4 +115,58 @@ pub(crate) fn keep_out_of_dumps(_region: &MmapMut) {}
 /// There is no systemd.
 pub(crate) fn is_stream(_stream: &str, _file: impl Sized) -> bool {
     false
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::windows::ffi::OsStrExt as _;
+    use std::ptr::null_mut;
+
+    use hfd_proto::os::{Own, open_own, own_sid};
+    use windows_sys::Win32::Foundation::LocalFree;
+    use windows_sys::Win32::Security::Authorization::{
+        ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+    };
+    use windows_sys::Win32::Security::{DACL_SECURITY_INFORMATION, SetFileSecurityW};
+
+    use super::*;
+
+    /// Gives a file or a directory this person, and what else is said in the language of security descriptors
+    /// (SDDL).
+    pub(crate) fn allow(path: &Path, others: &str) {
+        let wide = |text: &std::ffi::OsStr| text.encode_wide().chain([0]).collect::<Vec<u16>>();
+        let list = format!("D:P(A;OICI;FA;;;{}){others}", own_sid());
+        let (path, list) = (wide(path.as_os_str()), wide(list.as_ref()));
+        let mut descriptor = null_mut();
+        // SAFETY: the strings end in NUL and outlive the calls; the descriptor is freed once.
+        unsafe {
+            assert_ne!(
+                ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                    list.as_ptr(),
+                    SDDL_REVISION_1,
+                    &mut descriptor,
+                    null_mut(),
+                ),
+                0
+            );
+            let set = SetFileSecurityW(path.as_ptr(), DACL_SECURITY_INFORMATION, descriptor);
+            LocalFree(descriptor);
+            assert_ne!(set, 0, "{}", io::Error::last_os_error());
+        }
+    }
+
+    #[test]
+    fn a_file_is_exposed_as_soon_as_others_may_read_it_and_theirs_when_they_may_write() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("file");
+        let file = open_own(&path, Own::New).unwrap();
+        let state = || (exposed(&file).unwrap(), is_others(&file).unwrap());
+        assert_eq!(state(), (None, false));
+        allow(&path, "(A;;FR;;;WD)");
+        assert_eq!(state(), (Some(Exposed::Open), false));
+        allow(&path, "(A;;FA;;;WD)");
+        assert_eq!(state(), (Some(Exposed::Open), true));
+        allow(&path, "");
+        assert_eq!(state(), (None, false));
+    }
 }

@@ -4,8 +4,6 @@
 //! Each system has a module with the same names. What is said of a name here or in one of them holds
 //! for all, and whoever calls has no `cfg`.
 
-use std::fs::OpenOptions;
-
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
@@ -25,24 +23,17 @@ pub struct Identity {
     pub file: u64,
 }
 
-/// How files of a person's own are opened.
-pub trait OpenOwn {
-    /// What is made is this person's alone; a link in the place of the file is not followed: on Unix
-    /// that is an error, on Windows the link itself is opened, which is no regular file.
-    fn own(&mut self) -> &mut Self;
-
-    /// Something that is no file does not make us wait (a FIFO, for its writer).
-    fn without_waiting(&mut self) -> &mut Self;
-}
-
-impl OpenOwn for OpenOptions {
-    fn own(&mut self) -> &mut Self {
-        open_own(self)
-    }
-
-    fn without_waiting(&mut self) -> &mut Self {
-        open_without_waiting(self)
-    }
+/// What becomes of a file of a person's own that is there already when it is opened to be read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Own {
+    /// An error: the file is new.
+    New,
+    /// It is emptied.
+    Emptied,
+    /// It stays as it is.
+    Kept,
+    /// It stays, and what is written comes behind it.
+    Appended,
 }
 
 #[cfg(test)]
@@ -147,15 +138,61 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_our_own_is_new_emptied_kept_or_appended_to() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("file");
+        let write = |how, text: &str| open_own(&path, how).unwrap().write_all(text.as_bytes());
+        for (how, text, content) in [
+            (Own::New, "one", "one"),
+            (Own::Appended, " two", "one two"),
+            (Own::Kept, "1", "1ne two"),
+            (Own::Emptied, "3", "3"),
+        ] {
+            write(how, text).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content, "{how:?}");
+        }
+        let mut read = String::new();
+        let mut file = open_own(&path, Own::Appended).unwrap();
+        file.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "3");
+        assert_eq!(
+            open_own(&path, Own::New).unwrap_err().kind(),
+            ErrorKind::AlreadyExists
+        );
+        for how in [Own::Emptied, Own::Kept, Own::Appended] {
+            std::fs::remove_file(&path).unwrap();
+            open_own(&path, how).unwrap();
+            let below = path.join("below");
+            assert!(open_own(&below, how).is_err());
+        }
+        assert_eq!(
+            open_own(&temp.path().join("none").join("file"), Own::New)
+                .unwrap_err()
+                .kind(),
+            ErrorKind::NotFound
+        );
+    }
+
+    #[test]
+    fn directories_of_our_own_are_made_once_and_with_those_above() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a").join("b").join("c");
+        assert_eq!(make_own_dir(&path).unwrap_err().kind(), ErrorKind::NotFound);
+        make_own_dirs(&path).unwrap();
+        assert!(path.is_dir());
+        make_own_dirs(&path).unwrap();
+        let again = make_own_dir(&path).unwrap_err().kind();
+        assert_eq!(again, ErrorKind::AlreadyExists);
+        let file = path.join("file");
+        File::create(&file).unwrap();
+        make_own_dirs(&file).unwrap_err();
+    }
+
+    #[test]
     fn a_file_is_the_same_under_another_name_and_not_another_under_its_own() {
         let temp = tempfile::tempdir().unwrap();
         let (one, two) = (temp.path().join("one"), temp.path().join("two"));
-        let file = OpenOptions::new()
-            .own()
-            .write(true)
-            .create_new(true)
-            .open(&one);
-        let file = file.unwrap();
+        let file = open_own(&one, Own::New).unwrap();
         let before = identity(&file).unwrap();
         std::fs::rename(&one, &two).unwrap();
         assert_eq!(identity_at(&two).unwrap(), before);

@@ -1,6 +1,7 @@
 //! Unix: identity is a user id, a connection a socket in a directory that is the person's alone.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -13,7 +14,7 @@ use interprocess::os::unix::uds_local_socket::Stream as UnixSocket;
 use rustix::fs::OFlags;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 
-use super::Identity;
+use super::{Identity, Own};
 use crate::error::{Error, Kind};
 
 #[cfg(target_os = "linux")]
@@ -64,16 +65,12 @@ pub fn lock_text(lock: &Path) -> PathBuf {
 /// changes nothing.
 pub fn private_dir(path: &Path) -> Result<File, Error> {
     let cannot = |what: String| Error::new(Kind::Other, what);
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| {
-            cannot(format!(
-                "cannot make the directory {}: {source}",
-                path.display()
-            ))
-        })?;
+    make_own_dirs(path).map_err(|source| {
+        cannot(format!(
+            "cannot make the directory {}: {source}",
+            path.display()
+        ))
+    })?;
     let directory = OpenOptions::new()
         .read(true)
         .custom_flags((OFlags::DIRECTORY | OFlags::NOFOLLOW).bits() as i32)
@@ -142,14 +139,59 @@ fn of_metadata(metadata: &Metadata) -> Identity {
     }
 }
 
-pub(super) fn open_own(options: &mut OpenOptions) -> &mut OpenOptions {
+/// Opens a file of this person's own to be read and written, and makes it where there is none. What is made is
+/// theirs alone; a link in the place of the file is not followed: on Unix that is an error, on Windows the link
+/// itself is opened, which is no regular file. Nor is a FIFO waited for.
+///
+/// # Errors
+/// Those of opening a file.
+pub fn open_own(path: &Path, how: Own) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    match how {
+        Own::New => options.write(true).create_new(true),
+        Own::Emptied => options.write(true).create(true).truncate(true),
+        Own::Kept => options.write(true).create(true).truncate(false),
+        Own::Appended => options.append(true).create(true),
+    };
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     options
         .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+        .custom_flags(flags.bits() as i32)
+        .open(path)
 }
 
-pub(super) fn open_without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(OFlags::NONBLOCK.bits() as i32)
+/// Makes a directory that is this person's alone.
+///
+/// # Errors
+/// Already exists where anything is there; not found where what is above is missing.
+pub fn make_own_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Makes a directory that is this person's alone, and those above it, as far as they are missing.
+///
+/// # Errors
+/// Those of making directories.
+pub fn make_own_dirs(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// What a person types to make a file theirs alone.
+pub fn how_to_close(path: impl Display) -> String {
+    format!("chmod 600 {path}")
+}
+
+/// Opens what a path leads to, to be read. Something that is no file does not make us wait (a FIFO, for its
+/// writer).
+///
+/// # Errors
+/// Those of opening a file.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits() as i32)
+        .open(path)
 }
 
 /// Whether the process at the other end of a connection is this person's.

@@ -6,7 +6,8 @@
 )]
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fmt::Display;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::os::windows::io::AsRawHandle as _;
@@ -22,10 +23,14 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::Identity;
 use crate::error::{Error, Kind};
 
+mod access;
 mod identity;
+mod own;
 mod pipe;
 
+pub use access::{is_open_to_others, is_open_to_writers};
 pub use identity::{is_own_process, own_sid, process_name};
+pub use own::{make_own_dir, make_own_dirs, open_own};
 pub use pipe::Stream;
 
 /// The variable that names the person's directory.
@@ -112,8 +117,9 @@ pub fn boot_id() -> String {
     String::new()
 }
 
-/// Opens a directory that belongs to us, creating it (parents too) where it is missing. Who may
-/// enter it is inherited: in a person's application data that is this person, and the system.
+/// Opens a directory that belongs to us and that nobody else may write in, creating it (parents too), for us alone,
+/// where it is missing. Others may list one that was there: the files that we make in it are ours alone
+/// whatever it says.
 pub fn private_dir(path: &Path) -> Result<File, Error> {
     let shown = path.display();
     let cannot = |what: &str, source: &io::Error| {
@@ -122,10 +128,7 @@ pub fn private_dir(path: &Path) -> Result<File, Error> {
             format!("cannot {what} the directory {shown}: {source}"),
         )
     };
-    DirBuilder::new()
-        .recursive(true)
-        .create(path)
-        .map_err(|source| cannot("make", &source))?;
+    make_own_dirs(path).map_err(|source| cannot("make", &source))?;
     let directory = OpenOptions::new()
         .access_mode(FILE_READ_ATTRIBUTES | READ_CONTROL)
         .custom_flags(FILE_FLAG_BACKUP_SEMANTICS | FILE_FLAG_OPEN_REPARSE_POINT)
@@ -140,13 +143,32 @@ pub fn private_dir(path: &Path) -> Result<File, Error> {
     if !is_own_file(&directory).map_err(|source| cannot("examine", &source))? {
         return Err(refused(path, "owned by another user"));
     }
+    if is_open_to_writers(&directory).map_err(|source| cannot("examine", &source))? {
+        return Err(refused(path, "open to other users, who can write there"));
+    }
     Ok(directory)
 }
 
 fn refused(path: &Path, why: &str) -> Error {
     let path = path.display();
-    Error::new(Kind::Refused, format!("the directory {path} is {why}"))
-        .hint("move it away: hfd makes another")
+    Error::new(Kind::Refused, format!("the directory {path} is {why}")).hint(format!(
+        "move it away, and hfd makes another; or make it yours alone: {}",
+        close(&path, "(OI)(CI)F")
+    ))
+}
+
+/// What a person types to make a file theirs alone.
+pub fn how_to_close(path: impl Display) -> String {
+    close(&path, "F")
+}
+
+/// By the SIDs of the person and of the system, which no shell and no language changes.
+fn close(path: &impl Display, rights: &str) -> String {
+    let own = own_sid();
+    format!(
+        r#"icacls "{path}" /inheritance:r /grant:r "*{own}:{rights}" "*{SYSTEM}:{rights}""#,
+        SYSTEM = identity::SYSTEM
+    )
 }
 
 /// Whether the file belongs to this person, or to the administrators: to them belongs what a person
@@ -187,12 +209,12 @@ pub fn identity_at(path: &Path) -> io::Result<Identity> {
     identity(&file)
 }
 
-pub(super) fn open_own(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT)
-}
-
-pub(super) fn open_without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
+/// Opens what a path leads to, to be read.
+///
+/// # Errors
+/// Those of opening a file.
+pub fn open_without_waiting(path: &Path) -> io::Result<File> {
+    File::open(path)
 }
 
 /// Whether the process at the other end of a connection is this person's.

@@ -1,13 +1,15 @@
 //! Unix.
 
-use std::fs::{DirBuilder, DirEntry, File, Metadata, OpenOptions, Permissions};
+use std::fs::{DirEntry, File, Metadata, OpenOptions, Permissions};
 use std::hash::Hash;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 #[cfg(target_os = "macos")]
 use std::path::PathBuf;
 use std::time::SystemTime;
+
+use hfd_proto::os::{Own, make_own_dirs, open_own};
 
 use super::Described;
 
@@ -63,11 +65,7 @@ pub(in crate::mirror) fn open_to_write(path: &Path) -> io::Result<File> {
 
 /// Makes a file that is ours alone.
 pub(in crate::mirror) fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    open_own(path, Own::New)
 }
 
 /// Makes a file that is to replace `target`. A group that was let in stays in, which is also said;
@@ -92,7 +90,7 @@ pub(in crate::mirror) fn create_like(path: &Path, target: &Path) -> io::Result<(
 
 /// Only a directory that we make gets a mode from us.
 pub(in crate::mirror) fn make_directory(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
+    make_own_dirs(path)
 }
 
 pub(in crate::mirror) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,9 +1,9 @@
-//! Windows. Who may read a file is inherited from its directory. Whoever has a file open says what
-//! others may do with it meanwhile; Python lets them read and write, and neither replace nor remove it.
+//! Windows. Whoever has a file open says what others may do with it meanwhile; Python lets them read and
+//! write, and neither replace nor remove it.
 
 #![allow(
     unsafe_code,
-    reason = "the change time of a file, and who may write, come from the Windows API alone"
+    reason = "the change time of a file comes from the Windows API alone"
 )]
 
 use std::fs::{DirEntry, File, Metadata, OpenOptions};
@@ -16,7 +16,7 @@ use std::os::windows::io::AsRawHandle as _;
 use std::path::{Component, Path, PathBuf, Prefix};
 use std::time::{Duration, Instant, SystemTime};
 
-use hfd_proto::os::is_own_file;
+use hfd_proto::os::{Own, is_open_to_writers, is_own_file, make_own_dirs, open_own};
 use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_CANT_RESOLVE_FILENAME, ERROR_DELETE_PENDING, ERROR_LOCK_VIOLATION,
     ERROR_SHARING_VIOLATION,
@@ -28,8 +28,6 @@ use windows_sys::Win32::Storage::FileSystem::{
 
 use super::Described;
 use crate::os::information;
-
-mod access;
 
 /// From winbase.h; windows-sys has it elsewhere.
 const DRIVE_REMOTE: u32 = 4;
@@ -165,18 +163,21 @@ pub(in crate::mirror) fn open_to_write(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes a file.
+/// Makes a file that is ours alone.
 pub(in crate::mirror) fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create_new(true).open(path)
+    open_own(path, Own::New)
 }
 
-/// Makes a file that is to replace `target`, which gives it its access rights.
+/// Makes a file that is to replace `target`. It is ours alone until then, and stays so where it becomes the first of its
+/// name. Of a file that it replaces it takes the access control list over (`ReplaceFile`): whom the person, or the
+/// directory, let in is not shut out by a new token.
 pub(in crate::mirror) fn create_like(path: &Path, _target: &Path) -> io::Result<(File, bool)> {
     Ok((create(path)?, false))
 }
 
+/// Only a directory that we make gets its rules from us.
 pub(in crate::mirror) fn make_directory(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)
+    make_own_dirs(path)
 }
 
 pub(in crate::mirror) fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -228,7 +229,7 @@ pub(in crate::mirror) fn not_ours_alone(path: &Path) -> io::Result<Option<&'stat
     let directory = examine(path, FILE_FLAG_BACKUP_SEMANTICS)?;
     Ok(if !is_own_file(&directory)? {
         Some("belongs to another user")
-    } else if access::is_open_to_others(&directory)? {
+    } else if is_open_to_writers(&directory)? {
         Some("can be written by others")
     } else {
         None
@@ -275,4 +276,35 @@ pub(in crate::mirror) fn born(_found: &Metadata) -> Option<SystemTime> {
 /// What differs when a file is replaced or changed.
 pub(in crate::mirror) fn trace(found: &Metadata) -> impl Ord + Hash + use<> {
     (found.creation_time(), found.last_write_time())
+}
+
+#[cfg(test)]
+mod tests {
+    use hfd_proto::os::is_open_to_others;
+
+    use super::*;
+    use crate::os::tests::allow;
+
+    #[test]
+    fn a_directory_that_everybody_may_write_is_not_ours_alone_until_they_may_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        assert_eq!(not_ours_alone(path).unwrap(), None);
+        allow(path, "(A;OICI;FA;;;WD)");
+        assert_eq!(
+            not_ours_alone(path).unwrap(),
+            Some("can be written by others")
+        );
+        allow(path, "(A;OICI;FR;;;WD)");
+        assert_eq!(not_ours_alone(path).unwrap(), None);
+    }
+
+    #[test]
+    fn the_first_file_of_its_name_is_ours_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let (new, target) = (directory.path().join("new"), directory.path().join("token"));
+        drop(create_like(&new, &target).unwrap());
+        std::fs::rename(&new, &target).unwrap();
+        assert!(!is_open_to_others(&open(&target).unwrap()).unwrap());
+    }
 }

@@ -1,10 +1,10 @@
 //! The two files on the disk: who may have them, and how one takes the place of another.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use hfd_proto::os::OpenOwn as _;
+use hfd_proto::os::{Own, how_to_close, open_own};
 use hfd_proto::{Error, StoreId, private_dir};
 use zeroize::Zeroizing;
 
@@ -120,11 +120,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .own()
-        .open(path)?;
+    let mut file = open_own(path, Own::New)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
@@ -133,8 +129,7 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// descriptor that is read.
 fn read_private(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
     // A FIFO must not keep us waiting, a link not lead elsewhere.
-    let opened = os::own_now(OpenOptions::new().read(true)).open(path);
-    let file = match opened {
+    let file = match os::open_itself(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if os::is_link_error(&error) => return Err(exposed(path, "is a link")),
@@ -205,7 +200,10 @@ fn exposed(path: &Path, why: &str) -> StoreError {
     let path = path.display();
     unavailable(
         format!("{path} {why}"),
-        &format!("make it yours alone: chmod 600 {path}; if others may have read it, log in anew"),
+        &format!(
+            "make it yours alone: {}; if others may have read it, log in anew",
+            how_to_close(&path)
+        ),
     )
 }
 

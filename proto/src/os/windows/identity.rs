@@ -21,6 +21,9 @@ use windows_sys::Win32::System::Threading::{
 /// The SID of the group of administrators, on every Windows.
 pub(super) const ADMINISTRATORS: &str = "S-1-5-32-544";
 
+/// The SID of the system itself.
+pub(super) const SYSTEM: &str = "S-1-5-18";
+
 /// The SID of the person whose process this is, as text.
 pub fn own_sid() -> &'static str {
     static OWN: OnceLock<String> = OnceLock::new();

@@ -1,4 +1,5 @@
-//! Who may write in a directory of Windows, as its access control list says (MS-DTYP 2.4.2 to 2.4.5).
+//! Who may read and write a file of Windows, or in a directory, as its access control list says (MS-DTYP 2.4.2 to
+//! 2.4.5). It is a rule about bytes, so that it is tested on every system.
 
 /// An entry that allows something. What others deny is not looked at: whom they take something from may have
 /// it all the same, by another group.
@@ -30,6 +31,9 @@ const INHERIT_ONLY: u8 = 0x08;
 /// that have these in them. Of a file, the first two are writing and appending.
 const WRITES: u32 = 0x2 | 0x4 | 0x40 | 0x4_0000 | 0x8_0000 | 0x4000_0000 | 0x1000_0000;
 
+/// Reading what is in a file, and the generic rights that have it in them.
+const READS: u32 = 0x1 | 0x8000_0000 | 0x1000_0000;
+
 /// Removing the file itself.
 const DELETE: u32 = 0x1_0000;
 
@@ -38,6 +42,10 @@ impl Entry {
         let here = self.flags & INHERIT_ONLY == 0 && self.mask & WRITES != 0;
         let in_files = self.flags & OBJECT_INHERIT != 0 && self.mask & (WRITES | DELETE) != 0;
         here || in_files
+    }
+
+    fn reads(&self) -> bool {
+        self.flags & INHERIT_ONLY == 0 && self.mask & READS != 0
     }
 
     fn is_of_others(&self, own: &str) -> bool {
@@ -55,6 +63,14 @@ pub fn other_writer<'a>(entries: &'a [Entry], own: &str) -> Option<&'a str> {
     let mut others = entries.iter().filter(|entry| entry.is_of_others(own));
     others
         .find(|entry| entry.writes())
+        .map(|entry| entry.sid.as_str())
+}
+
+/// Who else may read or write a file of the person whose SID is `own`, beside the system itself.
+pub fn other_user<'a>(entries: &'a [Entry], own: &str) -> Option<&'a str> {
+    let mut others = entries.iter().filter(|entry| entry.is_of_others(own));
+    others
+        .find(|entry| entry.reads() || entry.writes())
         .map(|entry| entry.sid.as_str())
 }
 
@@ -184,6 +200,29 @@ mod tests {
                     "{sid} {mask:#x} {flags:#x}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_file_is_ours_alone_where_nobody_else_may_read_it_either() {
+        assert_eq!(other_user(&profile(), ME), None);
+        for (sid, mask, is_other) in [
+            (EVERYONE, READ, true),
+            (USERS, 0x1, true),
+            ("S-1-15-2-1", 0x8000_0000, true),
+            (OTHER, ALL, true),
+            (OTHER, 0x2, true),
+            // Whoever may change who may.
+            (OTHER, 0x4_0000, true),
+            // Attributes, and who may.
+            (EVERYONE, 0x2_0080, false),
+            ("S-1-5-18", FULL, false),
+            (OWNER_RIGHTS, READ, false),
+        ] {
+            let mut entries = profile();
+            entries.push(entry(sid, mask, 0));
+            let expected = is_other.then_some(sid);
+            assert_eq!(other_user(&entries, ME), expected, "{sid} {mask:#x}");
         }
     }
 
