@@ -86,12 +86,13 @@ class Connection:
             return None
         if "err" in reply:
             told = errors.of_document(reply["err"])
+            # What is no longer needed is gone before an error: see `_line`.
+            del reply
             if isinstance(told, DaemonUnreachable):
                 # It is leaving, which it says of itself to whoever asks in that moment.
                 return None
             raise told
         answer = reply.get("ok")
-        # What is no longer needed is gone before an error: see `_line`.
         del reply
         if isinstance(answer, dict):
             return answer

@@ -5,6 +5,7 @@ mod keychain;
 mod place;
 mod process;
 mod protocol;
+mod python;
 mod service;
 mod terminal;
 mod withhold;
