@@ -6,6 +6,7 @@ mod keychain;
 mod place;
 mod process;
 mod protocol;
+mod python;
 mod service;
 mod terminal;
 mod withhold;
