@@ -20,7 +20,7 @@ class Hfd < Formula
 
   def caveats
     s = <<~EOS
-      Run the daemon with every session, and again after each upgrade:
+      Run the daemon with every session:
         hfd service install
       Before hfd is removed:
         hfd service uninstall
