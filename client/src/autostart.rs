@@ -5,6 +5,8 @@ use hfd_proto::{Error, Kind};
 
 #[cfg(unix)]
 mod file;
+#[cfg(unix)]
+mod homebrew;
 
 #[cfg(target_os = "linux")]
 mod systemd;

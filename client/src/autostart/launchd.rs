@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use hfd_proto::{Error, Kind, os};
 
-use super::{State, elsewhere, file};
+use super::{State, elsewhere, file, homebrew};
 use crate::environment::Environment;
-use crate::spawn;
 
 /// The agent's label; its file is called so too.
 const LABEL: &str = "co.huggingface.hfd";
@@ -69,7 +68,7 @@ impl Manager {
     /// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
     pub(crate) fn runs_another_hfdd(env: &Environment) -> bool {
         let content = Self::of(env).and_then(|manager| manager.read());
-        let ours = spawn::neighbour().and_then(|program| argument(&program).ok());
+        let ours = Self::program().and_then(|program| argument(&program).ok());
         match (content, ours) {
             (Ok(Some(content)), Some(ours)) => !content.lines().any(|line| line.trim() == ours),
             _ => false,
@@ -84,6 +83,11 @@ impl Manager {
     /// What the file says; `None` where there is none.
     pub(crate) fn read(&self) -> Result<Option<String>, Error> {
         file::read(&self.path)
+    }
+
+    /// The hfdd that it is to run: the one beside this program.
+    pub(crate) fn program() -> Option<PathBuf> {
+        homebrew::neighbour()
     }
 
     /// What it should say.

@@ -4,7 +4,7 @@
 //! folder has; the Task Manager shows it among the startup apps, and can switch it off. Nothing
 //! watches over the daemon: whoever needs one that has ended starts the next.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hfd_proto::{Error, Kind, Place, Status};
@@ -66,7 +66,7 @@ impl Manager {
     /// Whether another hfdd is installed than the one beside this program. Then it is that one which
     /// serves, whatever its version: replaced by ours, it would be back at the next logon.
     pub(crate) fn runs_another_hfdd(_env: &Environment) -> bool {
-        let ours = spawn::neighbour().and_then(|program| command(&program).ok());
+        let ours = Self::program().and_then(|program| command(&program).ok());
         match (registry::text(RUN, VALUE), ours) {
             (Ok(Some(theirs)), Some(ours)) => theirs != ours,
             _ => false,
@@ -81,6 +81,11 @@ impl Manager {
     /// What it says; `None` where there is none.
     pub(crate) fn read(&self) -> Result<Option<String>, Error> {
         registry::text(RUN, VALUE).map_err(|error| cannot("read", &error))
+    }
+
+    /// The hfdd that it is to run: the one beside this program.
+    pub(crate) fn program() -> Option<PathBuf> {
+        spawn::neighbour()
     }
 
     /// What it should say.

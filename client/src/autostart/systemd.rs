@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hfd_proto::{Error, Kind};
 
-use super::{State, elsewhere, file, unit};
+use super::{State, elsewhere, file, homebrew, unit};
 use crate::environment::Environment;
 use crate::spawn;
 
@@ -80,6 +80,11 @@ impl Manager {
     /// What the unit file says; `None` where there is none.
     pub(crate) fn read(&self) -> Result<Option<String>, Error> {
         unit::read(&self.path)
+    }
+
+    /// The hfdd that it is to run: the one beside this program.
+    pub(crate) fn program() -> Option<PathBuf> {
+        homebrew::neighbour()
     }
 
     /// What it should say.

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use hfd_proto::{Error, Kind};
 
-use super::file;
 use super::systemd::UNIT;
+use super::{file, homebrew};
 use crate::environment::Environment;
-use crate::spawn;
 
 /// The unit as packages ship it, with their hfdd.
 const TEMPLATE: &str = include_str!("../../../packaging/systemd/hfd.service");
@@ -38,7 +37,7 @@ fn absolute(env: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathB
 /// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
 pub(super) fn runs_another_hfdd(env: &Environment) -> bool {
     let content = path(env).and_then(|path| fs::read_to_string(path).ok());
-    let ours = spawn::neighbour().and_then(|program| exec_start(&program).ok());
+    let ours = homebrew::neighbour().and_then(|program| exec_start(&program).ok());
     match (content, ours) {
         (Some(content), Some(ours)) => !content.lines().any(|line| line == ours),
         _ => false,

@@ -16,7 +16,7 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The place is there and locked. Nothing was changed.
-    #[error("{} is locked", .store.title())]
+    #[error("{}", locked(*.store))]
     Locked {
         /// Which store.
         store: StoreId,
@@ -83,6 +83,15 @@ impl From<StoreError> for Error {
     }
 }
 
+fn locked(store: StoreId) -> String {
+    let title = store.title();
+    match store {
+        // One number of it says both; see native/fault.rs.
+        StoreId::MacosKeychain => format!("{title} is locked, or does not let this hfdd in"),
+        _ => format!("{title} is locked"),
+    }
+}
+
 fn timed_out(store: StoreId, effect: Effect) -> String {
     let title = store.title();
     match effect {
@@ -98,7 +107,10 @@ fn unlock_hint(store: StoreId) -> &'static str {
         StoreId::SecretService => {
             "unlock your keyring (Passwords and Keys, KWalletManager, KeePassXC), then repeat it"
         }
-        StoreId::MacosKeychain => "run `security unlock-keychain`, then repeat it",
+        StoreId::MacosKeychain => {
+            "run `security unlock-keychain`; after an upgrade, allow the new hfdd in Keychain Access \
+             (Access Control of the items called hfd); then repeat it"
+        }
         _ => "unlock it, then repeat it",
     }
 }

@@ -20,7 +20,7 @@ class Hfd < Formula
 
   def caveats
     s = <<~EOS
-      Run the daemon with every session, and again after each upgrade:
+      Run the daemon with every session:
         hfd service install
       Before hfd is removed:
         hfd service uninstall
@@ -29,7 +29,8 @@ class Hfd < Formula
       s += <<~EOS
 
         What is built here has no signature that outlives an upgrade: the keychain takes the next
-        version for another program, and hfd then says that it is locked. The cask is signed:
+        version for another program. hfd then says that it is locked or does not let this hfdd in,
+        until the new hfdd is allowed in Keychain Access. The cask is signed:
           brew install --cask hfd
       EOS
     end

@@ -122,7 +122,7 @@ fn hand_back(context: &Context) -> Result<(), Failure> {
 }
 
 fn program() -> Result<PathBuf, Error> {
-    spawn::neighbour().ok_or_else(|| {
+    Manager::program().ok_or_else(|| {
         Error::new(Kind::Other, "there is no hfdd beside this hfd")
             .hint("a service runs the one that is installed with it")
     })

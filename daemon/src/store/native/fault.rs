@@ -57,7 +57,9 @@ impl Failure {
         let store = StoreId::MacosKeychain;
         match self.code {
             // errSecInteractionNotAllowed: a dialog would have asked for the password, or whether this
-            // program may; errSecAuthFailed: the keychain is locked, or its password is another one.
+            // program may, as after an upgrade of one that is signed ad hoc; nothing tells which, so the
+            // error names both ways out. errSecAuthFailed: the keychain is locked, or its password is
+            // another one.
             Some(-25308 | -25293) => StoreError::Locked { store },
             // errSecUserCanceled; userCanceledErr.
             Some(-128 | -25256) => StoreError::Rejected {
@@ -168,6 +170,19 @@ mod tests {
             let error = told(StoreId::MacosKeychain, code);
             assert_eq!(error.kind, kind, "{code}");
             assert!(error.hint.is_some(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_keychain_that_would_ask_names_the_upgrade_as_well_as_the_lock() {
+        let error = told(StoreId::MacosKeychain, -25308);
+        assert!(error.message.contains("is locked, or does not let"));
+        let hint = error.hint.unwrap();
+        for way_out in [
+            "security unlock-keychain",
+            "allow the new hfdd in Keychain Access",
+        ] {
+            assert!(hint.contains(way_out), "{hint}");
         }
     }
 
