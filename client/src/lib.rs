@@ -44,7 +44,14 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Environment::of_process();
     os::harden();
-    let cli = match cli::hot(&arguments).map_or_else(|| cli::parse(&arguments), Ok) {
+    let hot = cli::hot(&arguments);
+    if hot.is_none() && env.raw(command::completions::ASKED).is_some() {
+        return match command::completions::answer(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => failure::report(&failure, false),
+        };
+    }
+    let cli = match hot.map_or_else(|| cli::parse(&arguments), Ok) {
         Ok(cli) => cli,
         Err(refusal) => return failure::usage(&refusal, &arguments),
     };

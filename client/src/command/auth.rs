@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use hfd_proto::{List, Status, TokenName};
 
+use super::completions::names;
 use super::login::VisibleToken;
 use super::{list, login, logout, switch, token, whoami};
 use crate::cli::parse_name;
@@ -69,13 +70,13 @@ enum Command {
     /// Log out: without a name, remove every token
     Logout {
         /// The token to remove
-        #[arg(long, value_name = "NAME", value_parser = parse_name)]
+        #[arg(long, value_name = "NAME", value_parser = parse_name, add = names())]
         token_name: Option<TokenName>,
     },
     /// Make another token the active one
     Switch {
         /// The token to make active
-        #[arg(long, value_name = "NAME", value_parser = parse_name)]
+        #[arg(long, value_name = "NAME", value_parser = parse_name, add = names())]
         token_name: Option<TokenName>,
         #[command(flatten)]
         git: GitCredential,

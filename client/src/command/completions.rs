@@ -1,39 +1,92 @@
-//! `hfd completions`
+//! `hfd completions`, and what a shell asks hfd while somebody presses Tab.
+
+use std::ffi::OsString;
 
 use clap::Args;
-use clap_complete::Shell;
+use clap_complete::env::{CompleteEnv, Shells};
+use clap_complete::{ArgValueCandidates, CompletionCandidate};
+use hfd_proto::{Error, Kind, List, escape};
 
+use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::{cli, output};
+use crate::{cli, output, session};
+
+/// The variable by which a shell's script says that it wants candidates, and in what form.
+pub(crate) const ASKED: &str = "HFD_COMPLETE";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The shell asks hfd itself for what can follow, names of tokens, too. It starts no daemon.
+
 Examples:
   hfd completions bash > ~/.local/share/bash-completion/completions/hfd
-  hfd completions zsh > ~/.zfunc/_hfd
+  hfd completions zsh > ~/.zfunc/_hfd           # with fpath+=~/.zfunc before compinit
   hfd completions fish > ~/.config/fish/completions/hfd.fish")]
 pub(crate) struct Arguments {
-    shell: Shell,
+    #[arg(value_parser = ["bash", "elvish", "fish", "powershell", "zsh"])]
+    shell: String,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    output::print(&script(&arguments.shell)?)
+}
+
+fn script(shell: &str) -> Result<Vec<u8>, Error> {
+    let failed = |error: std::io::Error| Error::new(Kind::Other, error.to_string());
+    let shells = Shells::builtins();
+    let completer = shells
+        .completer(shell)
+        .ok_or_else(|| Error::new(Kind::Usage, format!("{} is no shell", escape(shell))))?;
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut cli::definition(), "hfd", &mut script);
-    output::print(&script)
+    completer
+        .write_registration(ASKED, "hfd", "hfd", "hfd", &mut script)
+        .map_err(failed)?;
+    Ok(script)
+}
+
+/// Answers a shell; it asks by [`ASKED`].
+pub(crate) fn answer(arguments: &[OsString]) -> Result<(), Failure> {
+    let directory = std::env::current_dir().ok();
+    CompleteEnv::with_factory(cli::definition)
+        .var(ASKED)
+        .try_complete(arguments.iter().cloned(), directory.as_deref())
+        .map(drop)
+        .map_err(|error| Error::new(Kind::Usage, error.to_string()).into())
+}
+
+/// The names of the tokens, of the daemon that runs: for an argument that is one.
+pub(crate) fn names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let listed = listed(&Environment::of_process()).unwrap_or_default();
+        let candidates = listed.into_iter().map(|(name, about)| {
+            let about = (!about.is_empty()).then(|| about.into());
+            CompletionCandidate::new(name).help(about)
+        });
+        candidates.collect()
+    })
+}
+
+fn listed(env: &Environment) -> Option<Vec<(String, String)>> {
+    let mut connection = session::find(&env.place().ok()?).ok()??;
+    let home = env.home_if_usable();
+    let listed = connection.request(List { home }).ok()?;
+    let tokens = listed.tokens.into_iter().map(|token| {
+        let about = [token.user, token.role].into_iter().flatten();
+        let about: Vec<String> = about.map(|text| escape(&text)).collect();
+        (token.name.as_str().to_owned(), about.join(", "))
+    });
+    Some(tokens.collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::ValueEnum as _;
-
     use super::*;
 
     #[test]
-    fn every_shell_has_completions() {
-        for shell in Shell::value_variants() {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut cli::definition(), "hfd", &mut script);
-            assert!(String::from_utf8(script).unwrap().contains("whoami"));
+    fn every_shell_has_a_script_that_asks_hfd() {
+        for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+            let script = String::from_utf8(script(shell).unwrap()).unwrap();
+            assert!(script.contains(ASKED), "{shell}");
         }
     }
 }

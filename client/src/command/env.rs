@@ -7,6 +7,7 @@ use hfd_proto::{Endpoint, Error, Kind, TokenName};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::completions::names;
 use super::exec::endpoint_to_set;
 use super::token::{self, Found};
 use crate::cli::parse_name;
@@ -32,7 +33,7 @@ Examples:
   hfd env --shell dotenv > .env       # a token in a file: mind who reads it, and git")]
 pub(crate) struct Arguments {
     /// The token [default: the one in use here]
-    #[arg(long = "as", value_name = "NAME", value_parser = parse_name)]
+    #[arg(long = "as", value_name = "NAME", value_parser = parse_name, add = names())]
     name: Option<TokenName>,
     /// For whom to write [default: by SHELL]
     #[arg(long, value_enum)]

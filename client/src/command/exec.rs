@@ -7,6 +7,7 @@ use std::process::Command;
 use clap::Args;
 use hfd_proto::{Endpoint, Error, Kind, List, Sync, TokenName, TokenReply};
 
+use super::completions::names;
 use super::token::{self, Found};
 use super::{ending_warning, note_ending};
 use crate::cli::parse_name;
@@ -33,7 +34,7 @@ Examples:
   hfd exec --as ci -- sh -c 'curl -H \"Authorization: Bearer $HF_TOKEN\" https://huggingface.co/api/whoami-v2'")]
 pub(crate) struct Arguments {
     /// The token to run it with [default: what HFD_AS or the directory says, else the one in use here]
-    #[arg(long = "as", value_name = "NAME", value_parser = parse_name)]
+    #[arg(long = "as", value_name = "NAME", value_parser = parse_name, add = names())]
     name: Option<TokenName>,
     /// Give it a file that is kept fresh (HF_TOKEN_PATH) in place of HF_TOKEN
     #[arg(long)]

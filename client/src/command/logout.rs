@@ -4,6 +4,7 @@ use clap::Args;
 use hfd_proto::{Entry, Error, Kind, List, Logout, LogoutReply, TokenName, escape};
 use serde::Serialize;
 
+use super::completions::names;
 use super::{note_override, note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ Examples:
   hfd logout work --revoke")]
 pub(crate) struct Arguments {
     /// The token to remove [default: the active one]
-    #[arg(value_parser = parse_name, conflicts_with = "all")]
+    #[arg(value_parser = parse_name, add = names(), conflicts_with = "all")]
     pub(crate) name: Option<TokenName>,
     /// Remove every token
     #[arg(long)]

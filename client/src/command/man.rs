@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap_mangen::Man;
-use hfd_proto::{Error, Kind, escape};
+use hfd_proto::{Error, Kind, VERSION, escape};
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::{Context, cli};
+use crate::{Context, cli, time};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -20,7 +21,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failure> {
     let directory = arguments.directory.as_path();
-    let pages = pages().map_err(|error| cannot_write(directory, &error))?;
+    // Who makes a package that can be made again says when it was (reproducible-builds.org).
+    let epoch = context.env.text("SOURCE_DATE_EPOCH");
+    let epoch = epoch.and_then(|epoch| epoch.trim().parse().ok());
+    let date = time::day(epoch.unwrap_or_else(time::now), &TimeZone::UTC);
+    let pages = pages(&date).map_err(|error| cannot_write(directory, &error))?;
     write(directory, &pages).map_err(|error| cannot_write(directory, &error))?;
     context.output.answer(&Written {
         directory,
@@ -49,7 +54,7 @@ fn cannot_write(directory: &Path, error: &io::Error) -> Error {
 }
 
 /// One page for `hfd` and one for every command.
-fn pages() -> io::Result<Vec<ManPage>> {
+fn pages(date: &str) -> io::Result<Vec<ManPage>> {
     let mut command = cli::definition().disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
@@ -57,16 +62,19 @@ fn pages() -> io::Result<Vec<ManPage>> {
     while let Some(command) = waiting.pop() {
         let shown = command.get_subcommands().filter(|sub| !sub.is_hide_set());
         waiting.extend(shown.cloned());
-        pages.push(page(command)?);
+        pages.push(page(command, date)?);
     }
     pages.sort_by(|one, other| one.file.cmp(&other.file));
     Ok(pages)
 }
 
-fn page(command: clap::Command) -> io::Result<ManPage> {
+fn page(command: clap::Command, date: &str) -> io::Result<ManPage> {
     let after = command.get_after_help().map(ToString::to_string);
     let has_commands = command.has_subcommands();
     let man = Man::new(command);
+    let file = man.get_filename();
+    let title = file.trim_end_matches(".1").to_ascii_uppercase();
+    let man = man.title(title).date(date).source(format!("hfd {VERSION}"));
     let mut roff = Vec::new();
     man.render_title(&mut roff)?;
     man.render_name_section(&mut roff)?;
@@ -80,10 +88,41 @@ fn page(command: clap::Command) -> io::Result<ManPage> {
         notes_and_examples(&after, &mut roff)?;
     }
     exit_status(&mut roff)?;
-    Ok(ManPage {
-        file: man.get_filename(),
-        roff,
-    })
+    let roff = folded(&String::from_utf8_lossy(&roff)).into_bytes();
+    Ok(ManPage { file, roff })
+}
+
+/// What mandoc(1) finds fault with, mended: running text in lines that are not too long and end with a word,
+/// no break beside a space between paragraphs. What is shown as it stands stays so.
+fn folded(roff: &str) -> String {
+    let (mut text, mut as_it_is) = (String::with_capacity(roff.len()), false);
+    let lines: Vec<&str> = roff.lines().collect();
+    for (at, &line) in lines.iter().enumerate() {
+        let beside = [at.checked_sub(1), Some(at + 1)];
+        let mut beside = beside.into_iter().flatten().filter_map(|at| lines.get(at));
+        if line == ".br" && beside.any(|line| *line == ".sp") {
+            continue;
+        }
+        let line = if as_it_is { line } else { line.trim_end() };
+        as_it_is = (as_it_is || line == ".nf") && line != ".fi";
+        let mut column = 0;
+        for (index, word) in line.split(' ').enumerate() {
+            // A line that began with one of these would be a request.
+            let may_begin =
+                !as_it_is && !line.starts_with('.') && !word.starts_with(['.', '\'', ' ']);
+            if index > 0 && may_begin && !word.is_empty() && column + 1 + word.len() > 78 {
+                text.push('\n');
+                column = 0;
+            } else if index > 0 {
+                text.push(' ');
+                column += 1;
+            }
+            text.push_str(word);
+            column += word.len();
+        }
+        text.push('\n');
+    }
+    text
 }
 
 fn notes_and_examples(after: &str, roff: &mut Vec<u8>) -> io::Result<()> {
@@ -142,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page_with_the_exit_statuses() {
-        let pages = pages().unwrap();
+        let pages = pages("2026-11-24").unwrap();
         let page = |file: &str| {
             let page = pages.iter().find(|page| page.file == file).unwrap();
             String::from_utf8(page.roff.clone()).unwrap()
@@ -155,6 +194,16 @@ mod tests {
             assert!(login.contains(&format!("\\fB{}\\fR", kind.exit_status())));
         }
         assert!(pages.iter().all(|page| !page.file.contains("-help")));
+    }
+
+    #[test]
+    fn running_text_is_folded_and_examples_are_not() {
+        let long = ["word"; 40].join(" ");
+        let page = folded(&format!("{long}\n.nf\n{long}\n.fi\n.TH {long}\n"));
+        let lines: Vec<&str> = page.lines().collect();
+        assert!(lines[..3].iter().all(|line| line.len() <= 78), "{page}");
+        assert_eq!(lines[lines.len() - 3], long);
+        assert_eq!(page.split_whitespace().count(), 3 * 40 + 3);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use clap::Args;
 use hfd_proto::{Refresh, RefreshReply, TokenName};
 use serde::Serialize;
 
+use super::completions::names;
 use super::quoted;
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -15,7 +16,7 @@ use crate::{Context, session, time};
 The daemon renews tokens by itself, days before they end; this is for those who do not want to wait.")]
 pub(crate) struct Arguments {
     /// The token to renew [default: the active one]
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     name: Option<TokenName>,
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use hfd_proto::{Rename, RenameReply, TokenName};
 use serde::Serialize;
 
+use super::completions::names;
 use super::{note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -13,7 +14,7 @@ use crate::{Context, session};
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Its name now
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     old: TokenName,
     /// Its name afterwards
     #[arg(value_parser = parse_name)]

@@ -5,6 +5,7 @@ use hfd_proto::{KeptEntry, Restore, RestoreReply, TokenName, escape};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::completions::names;
 use super::{note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -19,7 +20,7 @@ keychain for 30 days. Without a name it is listed. Of several of one name the la
 back; what stands in its place can then be restored in turn.")]
 pub(crate) struct Arguments {
     /// The token to bring back
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     name: Option<TokenName>,
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use hfd_proto::{Entry, Error, Kind, List, Switch, SwitchReply, TokenName, escape};
 use serde::Serialize;
 
+use super::completions::names;
 use super::{note_ending, note_endpoint, note_override, note_pending, quoted};
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -16,7 +17,7 @@ Programs that are already running use the new token with their next request, unl
 given one in HF_TOKEN.")]
 pub(crate) struct Arguments {
     /// The token to make active [default: chosen from a menu]
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     pub(crate) name: Option<TokenName>,
     /// In every managed directory, not only in the one of this environment
     #[arg(long)]

@@ -5,6 +5,7 @@ use hfd_proto::{Endpoint, Error, Secret, Token, TokenName, TokenReply};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::completions::names;
 use crate::cli::{parse_name, parse_seconds};
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ Examples:
   hfd token ci --min-ttl 15m --json")]
 pub(crate) struct Arguments {
     /// The token to print [default: the one in use here]
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     pub(crate) name: Option<TokenName>,
     /// Refuse a token that ends sooner than this: 90, 15m, 12h, 2d
     #[arg(long, value_name = "TIME", value_parser = parse_seconds)]

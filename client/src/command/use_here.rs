@@ -9,6 +9,7 @@ use hfd_core::rules::RuleFile;
 use hfd_proto::{Error, Kind, List, TokenName, escape};
 use serde::Serialize;
 
+use super::completions::names;
 use super::{quoted, trust};
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -33,7 +34,7 @@ Examples:
   hfd use --unset")]
 pub(crate) struct Arguments {
     /// The token to use here
-    #[arg(value_parser = parse_name, required_unless_present = "unset")]
+    #[arg(value_parser = parse_name, add = names(), required_unless_present = "unset")]
     name: Option<TokenName>,
     /// Take the directory's word back
     #[arg(long, conflicts_with = "name")]

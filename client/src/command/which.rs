@@ -9,6 +9,7 @@ use hfd_proto::{
 };
 use serde::Serialize;
 
+use super::completions::names;
 use super::quoted;
 use crate::Context;
 use crate::cli::{parse_endpoint, parse_name};
@@ -39,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "URL", value_parser = parse_endpoint)]
     endpoint: Option<Endpoint>,
     /// As if `--as NAME` were said
-    #[arg(long = "as", value_name = "NAME", value_parser = parse_name)]
+    #[arg(long = "as", value_name = "NAME", value_parser = parse_name, add = names())]
     name: Option<TokenName>,
 }
 

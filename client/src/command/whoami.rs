@@ -5,6 +5,7 @@ use hfd_proto::{TokenName, Whoami, WhoamiReply, escape};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::completions::names;
 use super::note_ending;
 use crate::cli::parse_name;
 use crate::failure::Failure;
@@ -14,7 +15,7 @@ use crate::{Context, network, session, time};
 #[derive(Debug, Default, Args)]
 pub(crate) struct Arguments {
     /// The token to ask about [default: the one in use here]
-    #[arg(value_parser = parse_name)]
+    #[arg(value_parser = parse_name, add = names())]
     pub(crate) name: Option<TokenName>,
 }
 

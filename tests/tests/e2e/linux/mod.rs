@@ -1,5 +1,6 @@
 //! What Linux alone has: Secret Service, systemd, terminals, owners and modes of files, signals.
 
+mod completions;
 mod desktop;
 mod hook;
 mod keychain;
