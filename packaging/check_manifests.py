@@ -28,6 +28,8 @@ def main(version, directory, *files):
     check_scoop(Path(directory, "scoop/bucket/hfd.json"), version, zip_file)
     check_ruby(Path(directory, "homebrew/Formula/hfd.rb"), version, source)
     check_ruby(Path(directory, "homebrew/Casks/hfd.rb"), version, macos)
+    for manifest in "aur/PKGBUILD", "aur/.SRCINFO", "nix/package.nix":
+        check_source(Path(directory, manifest), version, source)
 
 
 def check_winget(directory, version, zip_file):
@@ -91,6 +93,13 @@ def check_ruby(path, version, file):
     same(re.findall(r'sha256 "(.*)"', text), [sha256(file)])
     (there,) = re.findall(r'^\s*url "(.*)"', text, re.MULTILINE)
     same(there.replace("#{version}", version), url(version, file.name))
+
+
+def check_source(path, version, source):
+    """makepkg and Nix check the syntax."""
+    text = path.read_text()
+    same(re.findall(r"\b[0-9a-f]{64}\b", text), [sha256(source)])
+    same(re.findall(r"https://\S*\.tar\.gz", text), [url(version, source.name)])
 
 
 def programs(zip_file):

@@ -60,10 +60,12 @@ impl Manager {
         Ok(Self { path, environment })
     }
 
-    /// The manager, where hfd was installed as its service. Whether it answers is another question.
+    /// The manager, where hfd was installed as its service: by `hfd service install`, or by whoever enabled the
+    /// unit of a package. Whether it answers is another question.
     pub(crate) fn where_installed(env: &Environment) -> Option<Self> {
         let manager = Self::of(env).ok()?;
-        manager.path.is_file().then_some(manager)
+        let path = unit::installed(&manager.path)?;
+        Some(Self { path, ..manager })
     }
 
     /// Whether a service is installed and runs another hfdd than the one beside this program. Then it is
@@ -72,7 +74,7 @@ impl Manager {
         unit::runs_another_hfdd(env)
     }
 
-    /// The unit file.
+    /// The unit file, or the link to a package's.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -102,8 +104,9 @@ impl Manager {
         file::remove(&self.path)
     }
 
-    /// Fails where the manager does not answer.
+    /// Fails where the service is not the user's own, or the manager does not answer.
     pub(crate) fn check(&self) -> Result<(), Error> {
+        unit::check_own(&self.path)?;
         self.environment().map(drop)
     }
 

@@ -15,12 +15,37 @@ use crate::environment::Environment;
 const TEMPLATE: &str = include_str!("../../../packaging/systemd/hfd.service");
 
 /// The line of [`TEMPLATE`] that is replaced.
-const PACKAGED: &str = "ExecStart=/usr/bin/hfdd --service";
+const PACKAGED: &str = "ExecStart=\"/usr/bin/hfdd\" --service";
 
 /// Where the unit is installed: systemd.unit(5), "user unit search path". `None` without a home.
 pub(super) fn path(env: &Environment) -> Option<PathBuf> {
     let config = config_home(&|name| env.raw(name))?;
     Some(config.join("systemd/user").join(UNIT))
+}
+
+/// Where the administrator enables units for every user: systemd.unit(5).
+const FOR_EVERYONE: &str = "/etc/systemd/user";
+
+/// What shows that the service is installed: the unit at `path`, or the link that enabled a package's.
+pub(super) fn installed(path: &Path) -> Option<PathBuf> {
+    let wanted = Path::new("default.target.wants").join(UNIT);
+    let enabled = path.parent().map(|dir| dir.join(&wanted));
+    let for_everyone = Path::new(FOR_EVERYONE).join(&wanted);
+    let candidates = [Some(path.to_owned()), enabled, Some(for_everyone)];
+    // A link whose package is gone leads nowhere.
+    candidates.into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Fails where it is not the user who has the service installed.
+pub(super) fn check_own(installed: &Path) -> Result<(), Error> {
+    if !installed.starts_with(FOR_EVERYONE) {
+        return Ok(());
+    }
+    let message = format!("{UNIT} is enabled for every user of this machine");
+    Err(Error::new(Kind::Refused, message).hint(format!(
+        "`systemctl --user mask {UNIT}` keeps it from you, \
+         `systemctl --global disable {UNIT}` is for the administrator"
+    )))
 }
 
 fn config_home(env: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
@@ -36,7 +61,8 @@ fn absolute(env: &impl Fn(&str) -> Option<OsString>, name: &str) -> Option<PathB
 /// Whether a service is installed and runs another hfdd than the one beside this program. Then it is
 /// that one which serves, whatever its version: replaced by ours, it would be back at the next start.
 pub(super) fn runs_another_hfdd(env: &Environment) -> bool {
-    let content = path(env).and_then(|path| fs::read_to_string(path).ok());
+    let installed = path(env).and_then(|path| installed(&path));
+    let content = installed.and_then(|path| fs::read_to_string(path).ok());
     let ours = homebrew::neighbour().and_then(|program| exec_start(&program).ok());
     match (content, ours) {
         (Some(content), Some(ours)) => !content.lines().any(|line| line == ours),
@@ -142,6 +168,28 @@ mod tests {
         let moved = at(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "/c")]);
         assert_eq!(moved, Some("/c/systemd/user/hfd.service".into()));
         assert_eq!(at(&[]), None);
+    }
+
+    #[test]
+    fn a_packages_unit_counts_once_it_is_enabled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("hfd.service");
+        let packaged = dir.path().join("packaged");
+        let link = dir.path().join("default.target.wants/hfd.service");
+        fs::create_dir(link.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(&packaged, &link).unwrap();
+        assert_eq!(installed(&path), None, "its package is gone");
+        fs::write(&packaged, TEMPLATE).unwrap();
+        assert_eq!(installed(&path).as_ref(), Some(&link));
+        fs::write(&path, TEMPLATE).unwrap();
+        assert_eq!(
+            installed(&path).as_ref(),
+            Some(&path),
+            "the manager takes it first"
+        );
+        assert!(check_own(&path).is_ok() && check_own(&link).is_ok());
+        let everyones = Path::new(FOR_EVERYONE).join("default.target.wants/hfd.service");
+        assert_eq!(check_own(&everyones).unwrap_err().kind, Kind::Refused);
     }
 
     #[test]

@@ -100,10 +100,15 @@ fn folded(roff: &str) -> String {
     for (at, &line) in lines.iter().enumerate() {
         let beside = [at.checked_sub(1), Some(at + 1)];
         let mut beside = beside.into_iter().flatten().filter_map(|at| lines.get(at));
-        if line == ".br" && beside.any(|line| *line == ".sp") {
+        let is_space = |line: &str| line.trim_end().is_empty() || line == ".sp";
+        if line == ".br" && beside.any(|line| is_space(line)) {
             continue;
         }
-        let line = if as_it_is { line } else { line.trim_end() };
+        let line = match line.trim_end() {
+            _ if as_it_is => line,
+            "" => ".sp",
+            line => line,
+        };
         as_it_is = (as_it_is || line == ".nf") && line != ".fi";
         let mut column = 0;
         for (index, word) in line.split(' ').enumerate() {

@@ -86,12 +86,13 @@ fn undo(manager: &Manager, before: Option<&str>, was_enabled: bool) {
 
 pub(super) fn uninstall(context: &Context, force: bool) -> Result<(), Failure> {
     let (place, manager) = (context.env.place()?, Manager::of(&context.env)?);
-    if manager.read()?.is_none() {
+    manager.read()?;
+    let Some(manager) = Manager::where_installed(&context.env) else {
         return context.output.answer(&Uninstalled {
             unit: None,
             ended: Ended::NoneRan,
         });
-    }
+    };
     manager.check()?;
     match hand_back(context) {
         Err(Failure::Error { error, .. }) if force => {

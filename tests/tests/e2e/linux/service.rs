@@ -167,6 +167,39 @@ fn uninstalled_it_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_packages_unit_is_the_service_of_whoever_enables_it() {
+    let sandbox = browser::sandbox();
+    let manager = installed(&sandbox);
+    // Where the manager has the units of packages.
+    let packaged = sandbox.root().join("units/hfd.service");
+    fs::copy(unit(&sandbox), &packaged).unwrap();
+    sandbox.hfd(["service", "uninstall"]).ok();
+    browser::log_in(&sandbox);
+    assert_eq!(run_by(&sandbox), Value::Null, "it is enabled for nobody");
+    let status = sandbox.hfd(["service", "status", "--json"]).ok().json();
+    assert_eq!(status["unit"], Value::Null);
+
+    manager.systemctl(["enable", "--now", "hfd.service"]).ok();
+    assert_eq!(manager.main_pid(), Some(sandbox.daemon_pid()));
+    sandbox.hfd(["service", "stop"]).ok();
+    assert_eq!(manager.state(), "inactive");
+    sandbox.hfd(["sync"]).ok();
+    assert_eq!(manager.main_pid(), Some(sandbox.daemon_pid()));
+    let withheld = || !sandbox.stored_tokens().unwrap().contains("refresh_token");
+    assert!(withheld());
+    let link = unit(&sandbox).with_file_name("default.target.wants/hfd.service");
+    let status = sandbox.hfd(["service", "status", "--json"]).ok().json();
+    assert_eq!(
+        status["unit"],
+        json!({"path": link, "state": "active", "enabled": true})
+    );
+
+    sandbox.hfd(["service", "uninstall"]).ok();
+    assert!(!withheld() && !link.exists() && packaged.exists());
+    assert_eq!(manager.state(), "inactive");
+}
+
+#[test]
 fn a_service_that_could_not_be_uninstalled_withholds_as_before() {
     let sandbox = browser::sandbox();
     let _manager = installed(&sandbox);
