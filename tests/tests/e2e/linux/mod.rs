@@ -1,6 +1,7 @@
 //! What Linux alone has: Secret Service, systemd, terminals, owners and modes of files, signals.
 
 mod desktop;
+mod git;
 mod keychain;
 mod place;
 mod process;
