@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// the password alone.
 const ANYBODY: &str = "hf_user";
 
+/// What git reads: it holds a token.
+type Answer = Zeroizing<Vec<u8>>;
+
 /// Does what git asks. There is no failure: without an answer git asks the next helper, or a person.
 pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
     // It is read before anything else, also where nothing is done with it: git may still be writing.
@@ -38,12 +41,8 @@ pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
 }
 
 /// The answer, where there is one in time. What takes longer ends with this process.
-fn in_time(
-    operation: &OsStr,
-    attributes: Attributes,
-    env: Environment,
-) -> Option<Zeroizing<Vec<u8>>> {
-    let work: fn(&Attributes, &Environment) -> Result<Option<Zeroizing<Vec<u8>>>, Error> =
+fn in_time(operation: &OsStr, attributes: Attributes, env: Environment) -> Option<Answer> {
+    let work: fn(&Attributes, &Environment) -> Result<Option<Answer>, Error> =
         match operation.to_str()? {
             "get" => get,
             "erase" => erase,
@@ -61,7 +60,7 @@ fn in_time(
 
 /// The token for what git wants to do: one question to the daemon, which knows which token may go to
 /// that Hub, whatever `HF_ENDPOINT` says.
-fn get(asked: &Attributes, env: &Environment) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+fn get(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
     let Some(endpoint) = asked.endpoint() else {
         return Ok(None);
     };
@@ -90,7 +89,7 @@ fn get(asked: &Attributes, env: &Environment) -> Result<Option<Zeroizing<Vec<u8>
 }
 
 /// As git reads it; nothing where a value would be more than its line.
-fn answer(user: &str, value: &Secret, ends: Option<i64>) -> Option<Zeroizing<Vec<u8>>> {
+fn answer(user: &str, value: &Secret, ends: Option<i64>) -> Option<Answer> {
     if user
         .chars()
         .chain(value.expose().chars())
@@ -111,7 +110,7 @@ fn answer(user: &str, value: &Secret, ends: Option<i64>) -> Option<Zeroizing<Vec
 /// git had a password refused, or somebody logged out: only of the first there is something to look
 /// after, and nothing of hfd's is ever removed. (`hf auth logout`, of whichever token, has git erase
 /// `hf_user` without a password.)
-fn erase(asked: &Attributes, env: &Environment) -> Result<Option<Zeroizing<Vec<u8>>>, Error> {
+fn erase(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
     let value = asked.password.as_ref().map(|value| Secret::parse(value));
     if let (Some(endpoint), Some(Ok(token))) = (asked.endpoint(), value) {
         session::ask(env, Check { token, endpoint })?;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use hfd_e2e::hub::Account;
 use hfd_e2e::{Run, Sandbox, Token, eventually, processes};
 
+use crate::renewal;
+
 /// Where the Hub's repositories are.
 fn repositories(sandbox: &Sandbox) -> PathBuf {
     sandbox.root().join("repositories")
@@ -193,6 +195,21 @@ fn a_refused_token_is_looked_after_once() {
     }
     sandbox.hfd(["token"]).ok().prints(&work);
     assert_eq!(asked(&sandbox, &stranger), 0);
+}
+
+#[test]
+fn a_refused_token_that_can_be_renewed_is() {
+    let sandbox = renewal::session(600);
+    set_up(&sandbox, &["alice/model"]);
+    clone(&sandbox, "alice/model", "model").ok();
+    let model = sandbox.home().join("model");
+    let access = sandbox.hub().grants()[0].access.clone();
+    sandbox.hub().expire(&access);
+    sandbox.git(["fetch"]).within(&model).exits(128);
+    sandbox.hub().wait_for_generation(2);
+    eventually("git has the new one", || {
+        sandbox.git(["fetch"]).within(&model).end().status == 0
+    });
 }
 
 #[test]
