@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hfd_proto::{Endpoint, InvalidEndpoint, InvalidName, StoreId, TokenName};
 
 use crate::command::{
-    auth, completions, env, exec, hook, login, logout, man, mirror, refresh, rename, restore,
+    auth, completions, env, exec, git, hook, login, logout, man, mirror, refresh, rename, restore,
     service, switch, token, trust, use_here, which, whoami,
 };
 
@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Exec(exec::Arguments),
     /// Print what a shell sets to have a token in its environment
     Env(env::Arguments),
+    /// Have git use the right token by itself
+    #[command(subcommand)]
+    Git(git::Command),
     /// Print what has a shell's environment follow the directory
     Hook(hook::Arguments),
     /// Choose the token of this directory
@@ -266,6 +269,10 @@ mod tests {
             "exec env",
             "exec --live --as a -- env",
             "env --as a --shell dotenv",
+            "git setup",
+            "git setup --local --json",
+            "git unset --global",
+            "git credential get",
             "hook zsh",
             "use a",
             "use --unset",
@@ -318,6 +325,8 @@ mod tests {
             "use",
             "use a --unset",
             "which --repo a/b/c",
+            "git",
+            "git setup --global --local",
             "hook tcsh",
             "token a --here",
             "service",

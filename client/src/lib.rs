@@ -10,6 +10,7 @@ mod cli;
 mod command;
 mod environment;
 mod failure;
+mod git;
 mod live;
 mod network;
 mod os;
@@ -44,6 +45,9 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Environment::of_process();
     os::harden();
+    if let Some(operation) = git::operation(&arguments) {
+        return git::run(operation, env);
+    }
     let hot = cli::hot(&arguments);
     if hot.is_none() && env.raw(command::completions::ASKED).is_some() {
         return match command::completions::answer(&arguments) {

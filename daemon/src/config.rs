@@ -18,6 +18,9 @@ use crate::scrub::scrub;
 /// More than any configuration needs; a mistaken path does not fill the memory.
 const MAX_CONFIG: u64 = 256 * 1024;
 
+/// The short name of huggingface.co, which leads there.
+const HF_CO: &str = "https://hf.co";
+
 /// The configuration of the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -159,9 +162,11 @@ impl Config {
     }
 
     /// Whether a token of `own` may be sent to `asked`: its own endpoint, or an alias of it. An
-    /// alias holds in one direction.
+    /// alias holds in one direction. That of huggingface.co need not be configured: hf.co is the
+    /// Hub's own short name, which people clone from.
     pub fn same_endpoint(&self, own: &Endpoint, asked: &Endpoint) -> bool {
         own == asked
+            || (own.is_default() && asked.as_str() == HF_CO)
             || self
                 .hub
                 .get(own)
@@ -356,6 +361,10 @@ mod tests {
         assert!(!config.same_endpoint(&alias, &own));
         assert!(!config.same_endpoint(&Endpoint::default(), &alias));
         assert!(!config.same_endpoint(&own, &endpoint("https://mirror.example:444")));
+        let (hub, short) = (Endpoint::default(), endpoint("https://hf.co"));
+        assert!(config.same_endpoint(&hub, &short) && !config.same_endpoint(&short, &hub));
+        assert!(!config.same_endpoint(&own, &short));
+        assert!(!config.same_endpoint(&hub, &endpoint("https://hf.co:444")));
     }
 
     #[test]

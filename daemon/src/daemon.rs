@@ -1,6 +1,7 @@
 //! What every connection shares.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +55,8 @@ pub struct Daemon {
     pub renewals: Renewals,
     /// Values that the Hub said it does not know.
     pub refusals: Refusals,
+    /// Values that the Hub was asked about since a program said that it had refused them.
+    pub checks: Checks,
     /// Browser logins that wait for a person.
     pub logins: Logins,
     /// From 0 to 1: moves this daemon's renewals apart from those of other machines.
@@ -125,6 +128,25 @@ impl Refusals {
     pub(crate) fn remember(&self, value: Fingerprint, error: &Error) {
         let mut refusals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.insert(value, (Instant::now(), error.clone()));
+    }
+}
+
+/// Values that the Hub was asked about a moment ago because a program had them refused.
+#[derive(Debug, Default)]
+pub struct Checks(Mutex<HashMap<Fingerprint, Instant>>);
+
+impl Checks {
+    /// Whether it is time to ask about it, which is taken for asking.
+    pub(crate) fn begin(&self, value: Fingerprint) -> bool {
+        let mut checks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        checks.retain(|_, at| at.elapsed() < HAMMER);
+        match checks.entry(value) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(Instant::now());
+                true
+            }
+        }
     }
 }
 

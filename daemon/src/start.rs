@@ -17,7 +17,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use crate::browser::Logins;
 use crate::clock::Clock;
 use crate::config::{Config, Level};
-use crate::daemon::{Daemon, EVENTS, Refusals};
+use crate::daemon::{Checks, Daemon, EVENTS, Refusals};
 use crate::engine::{Engine, Parts};
 use crate::follow::follow;
 use crate::hub::Hub;
@@ -321,6 +321,7 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         renewals: Renewals::default(),
         logins: Logins::default(),
         refusals: Refusals::default(),
+        checks: Checks::default(),
         jitter: jitter()?,
         service: service(&mode),
         busy: AtomicUsize::new(0),

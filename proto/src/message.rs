@@ -111,6 +111,8 @@ requests! {
     "unlock" Unlock => LockReply;
     /// Ask the Hub whose token it is; where that does not know it, renew it and ask once more.
     "whoami" Whoami => WhoamiReply, patience 45;
+    /// Have the Hub asked about a token that it has just refused.
+    "check" Check => Checking;
     /// Reconcile now.
     "sync" Sync => SyncReply;
     /// The state at a glance.

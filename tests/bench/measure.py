@@ -46,11 +46,16 @@ def processes(session, daemon, rounds, slow_rounds):
         "secret-tool": ["secret-tool", "lookup", *attributes],
         "hf": [hf, "auth", "token"],
     }
+    # What a person waits for: git itself, its shell and the helper.
+    for name, helper in [("fill-hfd", session.bin / "git-credential-hfd"), ("fill-cache", "cache")]:
+        only = ["-c", "credential.helper=", "-c", f"credential.helper={helper}"]
+        words[name] = ["git", *only, "credential", "fill"]
+    asked = {"git", "fill-hfd", "fill-cache"}
     for name, command in words.items():
-        stdin = credential.read_text() if name == "git" else ""
+        stdin = credential.read_text() if name in asked else ""
         if name != "true" and VALUE not in session.command(*command, stdin=stdin):
             raise SystemExit(f"{command} does not print the token")
-    runners = {name: Runner(session, *command, stdin=credential if name == "git" else os.devnull)
+    runners = {name: Runner(session, *command, stdin=credential if name in asked else os.devnull)
                for name, command in words.items()}
     return Race(runners, rounds, rarely={"hf"}, every=max(1, rounds // slow_rounds))
 

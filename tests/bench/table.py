@@ -88,6 +88,9 @@ def processes(session, daemon, quick):
         ratio = race.ratio(name, "hfd")
         yield Row(f"{title}, whole process", f"{ms(race.median(name))}, {ratio:.1f} × `hfd token`",
                   bound, ratio > least)
+    ratio = race.ratio("fill-hfd", "fill-cache")
+    yield Row("`git credential fill` through hfd",
+              f"{ms(race.median('fill-hfd'))}, {ratio:.2f} × through `git credential-cache`")
 
 
 def connections(session, daemon, quick):

@@ -407,7 +407,7 @@ impl Sandbox {
             .into_iter()
             .map(|arg| arg.as_ref().to_owned())
             .collect();
-        let telling = ["token", "exec", "env"];
+        let telling = ["token", "exec", "env", "credential"];
         let tells = args
             .iter()
             .any(|arg| telling.iter().any(|word| arg == word));
@@ -527,6 +527,16 @@ impl Sandbox {
     /// The keychain's own command.
     pub fn secret_tool<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run<'_> {
         Run::new(self, "secret-tool".into(), args).tells()
+    }
+
+    /// The real git, which asks no person anything.
+    pub fn git<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Run<'_> {
+        let mut run = Run::new(self, "git".into(), args).env("GIT_TERMINAL_PROMPT", "0");
+        for who in ["AUTHOR", "COMMITTER"] {
+            run = run.env(&format!("GIT_{who}_NAME"), "Alice");
+            run = run.env(&format!("GIT_{who}_EMAIL"), "alice@example.com");
+        }
+        run.env("GIT_CONFIG_NOSYSTEM", "1")
     }
 
     /// A piece of shell.

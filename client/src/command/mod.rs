@@ -4,6 +4,7 @@ pub(crate) mod auth;
 pub(crate) mod completions;
 pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod git;
 pub(crate) mod hook;
 pub(crate) mod list;
 pub(crate) mod lock;
@@ -43,6 +44,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Whoami(arguments) => whoami::run(arguments, context),
         Command::Exec(arguments) => exec::run(&arguments, context),
         Command::Env(arguments) => env::run(&arguments, context),
+        Command::Git(command) => git::run(command, context),
         Command::Hook(arguments) => hook::run(&arguments),
         Command::Use(arguments) => use_here::run(arguments, context),
         Command::Which(arguments) => which::run(arguments, context),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::quoted;
 use super::sync::change_line;
 use crate::failure::Failure;
+use crate::git::config::{Config, Scope};
 use crate::output::{Answer, Page};
 use crate::{Context, session, time};
 
@@ -17,13 +18,20 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let reply = ask(context)?;
     let overrides = context.env.overrides();
     let elsewhere = reply.as_ref().and_then(|reply| elsewhere(reply, context));
+    // Where git is not there, or does not work, nothing is to be told of it.
+    let git = Config::read(Scope::Everything).ok();
+    let git = git.map(|config| Git {
+        hubs: config.hubs(),
+    });
     let state = match &reply {
         Some(reply) => State {
             elsewhere,
+            git,
             ..State::of(reply, &overrides)
         },
         None => State {
             overrides: &overrides,
+            git,
             ..State::default()
         },
     };
@@ -74,6 +82,15 @@ struct State<'a> {
     #[serde(skip)]
     elsewhere: Option<String>,
     attention: &'a [Attention],
+    /// Null where there is no git.
+    git: Option<Git>,
+}
+
+/// How git is set up here.
+#[derive(Serialize)]
+struct Git {
+    /// The Hubs for which it asks hfd.
+    hubs: Vec<Endpoint>,
 }
 
 impl<'a> State<'a> {
@@ -95,6 +112,7 @@ impl<'a> State<'a> {
             endpoint: Some(&reply.endpoint),
             elsewhere: None,
             attention: &reply.attention,
+            git: None,
         }
     }
 }
@@ -132,6 +150,10 @@ impl Answer for State<'_> {
             for change in &mirror.recent {
                 page.field("", &page.dim(&change_line(change, &TimeZone::system())));
             }
+        }
+        if let Some(git) = self.git.as_ref().filter(|git| !git.hubs.is_empty()) {
+            let hubs: Vec<_> = git.hubs.iter().map(Endpoint::as_str).collect();
+            page.field("git", &format!("asks hfd for {}", hubs.join(", ")));
         }
         if let Some(elsewhere) = &self.elsewhere {
             page.field("hub", &page.warn(elsewhere));

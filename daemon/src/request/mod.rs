@@ -1,5 +1,6 @@
 //! The requests, one file each. The match below is the list of what the daemon does.
 
+mod check;
 mod hand_back;
 mod leave;
 mod list;
@@ -66,6 +67,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Lock(request) => reply(daemon.engine.lock(true, request.home).await, out),
         Message::Unlock(request) => reply(daemon.engine.lock(false, request.home).await, out),
         Message::Whoami(request) => reply(whoami::answer(daemon, request).await, out),
+        Message::Check(request) => reply(Ok(check::answer(daemon, request)), out),
         Message::Sync(request) => reply(daemon.engine.sync(request.home).await, out),
         Message::Status(request) => reply(Ok(status::answer(daemon, &request).await), out),
         Message::Retire(_) => reply(Ok(leave::retire(daemon)), out),

@@ -1,14 +1,16 @@
 //! Which token belongs to a place: the rules come with the request, and nothing of the caller's is opened.
 
-use hfd_core::select::{Answer, Candidate, select};
-use hfd_proto::{Chosen, Error, Kind, Select, Selected, TokenName};
+use std::sync::Arc;
 
-use super::follow;
+use hfd_core::select::{Answer, Candidate, select};
+use hfd_proto::{Chosen, Error, Kind, Select, Selected, Token, TokenName};
+
+use super::{follow, token};
 use crate::daemon::Daemon;
 use crate::engine::not_logged_in;
 use crate::snapshot::Snapshot;
 
-pub(super) async fn answer(daemon: &Daemon, request: Select) -> Result<Selected, Error> {
+pub(super) async fn answer(daemon: &Arc<Daemon>, request: Select) -> Result<Selected, Error> {
     follow(daemon, request.home.as_ref()).await;
     let snapshot = daemon.snapshot();
     let active = snapshot.active(request.home.as_ref());
@@ -42,21 +44,29 @@ pub(super) async fn answer(daemon: &Daemon, request: Select) -> Result<Selected,
 }
 
 async fn chosen(
-    daemon: &Daemon,
+    daemon: &Arc<Daemon>,
     snapshot: &Snapshot,
     request: &Select,
     name: TokenName,
 ) -> Result<Chosen, Error> {
     let record = snapshot.token(&name)?;
-    let token = match request.value {
-        true => Some(daemon.value(&name, record).await?),
-        false => None,
+    let (token, expires_at) = match request.value {
+        false => (None, record.expires_at),
+        true => {
+            // As a lookup by name: nothing while hfd is locked, and one that has ended is renewed.
+            let wanted = Token {
+                name: Some(name.clone()),
+                ..Token::default()
+            };
+            let reply = token::answer(daemon, wanted).await?;
+            (Some(reply.token), reply.expires_at)
+        }
     };
     let endpoint = request.endpoint.as_ref().unwrap_or(&record.endpoint);
     Ok(Chosen {
         user: record.user.clone(),
         endpoint: endpoint.clone(),
-        expires_at: record.expires_at,
+        expires_at,
         token,
         name,
     })

@@ -132,3 +132,16 @@ pub struct WhoamiReply {
     #[serde(default)]
     pub renews: bool,
 }
+
+/// A program had a token refused: asks that the Hub be asked about it, once and in the background.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Check {
+    /// The value. One that is not stored is sent nowhere.
+    pub token: Secret,
+    /// Where it was refused.
+    pub endpoint: Endpoint,
+}
+
+/// It was heard. Whether anything comes of it is not said.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checking {}

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
-/// No client of ours sends a request head or a body of this size; it bounds what a broken one can
+/// No client of ours sends a request head or a body of this size, what the tests push included; it bounds what a broken one can
 /// make us hold.
-const LIMIT: usize = 64 * 1024;
+const LIMIT: usize = 1024 * 1024;
 
 /// A request as it arrived, without its body, which may hold what nobody should print.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,17 +81,17 @@ fn read_body(stream: &mut impl Read, headers: &BTreeMap<String, String>) -> io::
 pub(super) struct Answer {
     pub(super) status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
     /// A body that says it is JSON.
-    pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self::typed(status, "application/json; charset=utf-8", body)
     }
 
     /// A body of another type.
-    pub(super) fn typed(status: u16, media_type: &str, body: impl Into<String>) -> Self {
+    pub(super) fn typed(status: u16, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
             headers: vec![("content-type", media_type.to_owned())],
@@ -114,7 +114,7 @@ impl Answer {
         }
         head.push_str("\r\n");
         stream.write_all(head.as_bytes())?;
-        stream.write_all(self.body.as_bytes())?;
+        stream.write_all(&self.body)?;
         stream.flush()
     }
 }

@@ -1,5 +1,5 @@
 //! A mock Hub: `whoami-v2` and the browser login as huggingface.co answers them, access tokens that
-//! expire, refresh tokens that work once, failures on demand, and a log of what arrived.
+//! expire, refresh tokens that work once, repositories for git, failures on demand, and a log of what arrived.
 //!
 //! It speaks HTTP over threads and plain sockets rather than through a web framework, because half
 //! of what it is for lies below one: answers that are cut off, are no HTTP, or never come.
@@ -10,6 +10,7 @@ mod conversation;
 mod device;
 mod failure;
 mod form;
+mod git;
 mod grant;
 mod http;
 mod oauth;

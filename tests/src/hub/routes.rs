@@ -1,6 +1,7 @@
 //! What the Hub remembers, and what it answers to a request when nothing goes wrong.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use super::account::Account;
 use super::failure::Failure;
 use super::form;
+use super::git;
 use super::http::{Answer, Seen};
 use super::oauth::{Form, OAuth, Reason};
 use super::policy::Policy;
@@ -36,6 +38,8 @@ pub(super) struct State {
     pub(super) policy: Policy,
     pub(super) refusals: Vec<Refusal>,
     pub(super) seen: Vec<Seen>,
+    /// Where the repositories are, if there are any.
+    pub(super) repositories: Option<PathBuf>,
     pub(super) failure: Option<Failure>,
     /// Failures of one path, each for so many requests.
     pub(super) failures: BTreeMap<String, (Failure, usize)>,
@@ -58,6 +62,7 @@ impl Default for State {
             policy: Policy::default(),
             refusals: Vec::new(),
             seen: Vec::new(),
+            repositories: None,
             failure: None,
             failures: BTreeMap::new(),
             clock: SignedDuration::ZERO,
@@ -103,8 +108,20 @@ impl State {
             ("POST", "/oauth/device") => self.device(request, now),
             ("POST", "/oauth/token") => self.token(request, now),
             ("POST", "/api/credentials/revoke") => self.revoke(request.body),
-            _ => refuse(404),
+            _ => self.git(request, now).unwrap_or_else(|| refuse(404)),
         }
+    }
+
+    /// What git asks for, where the Hub has repositories.
+    fn git(&mut self, request: &Request<'_>, now: Instant) -> Option<Answer> {
+        let wanted = git::Wanted::of(request.seen)?;
+        let directory = self.repositories.clone()?;
+        let account = git::password(request.seen).and_then(|token| self.whose(&token, now).ok());
+        let is_open = account.is_some_and(|bearer| wanted.is_open_to(&bearer.account));
+        Some(match is_open {
+            true => wanted.answer(&directory, request),
+            false => git::unauthorized(),
+        })
     }
 
     fn whoami(&mut self, seen: &Seen, now: Instant) -> Answer {
@@ -128,21 +145,26 @@ impl State {
 
     /// Who asks; `None` without a token.
     fn bearer(&mut self, seen: &Seen, now: Instant) -> Result<Option<Bearer>, Reason> {
-        let Some(token) = seen.bearer() else {
-            return Ok(None);
-        };
+        match seen.bearer() {
+            Some(token) => self.whose(token, now).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whose a token is.
+    fn whose(&mut self, token: &str, now: Instant) -> Result<Bearer, Reason> {
         if let Some(account) = self.accounts.get(token) {
             let account = account.clone();
-            return Ok(Some(Bearer {
+            return Ok(Bearer {
                 account,
                 left: None,
-            }));
+            });
         }
         match self.oauth.bearer(token, now) {
-            Ok((account, left)) => Ok(Some(Bearer {
+            Ok((account, left)) => Ok(Bearer {
                 account,
                 left: Some(left),
-            })),
+            }),
             Err(reason) => {
                 let up_for = now - self.up_since;
                 self.refusals.push(Refusal { reason, up_for });

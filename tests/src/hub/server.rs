@@ -1,5 +1,6 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use super::account::Account;
 use super::certificate::Certificate;
 use super::failure::Failure;
+use super::git;
 use super::http::Seen;
 use super::routes::State;
 
@@ -132,6 +134,17 @@ impl Hub {
     /// its time. Lifetimes are not measured by it.
     pub fn set_clock(&self, seconds_ahead: i64) {
         self.shared.state().clock = SignedDuration::from_secs(seconds_ahead);
+    }
+
+    /// Makes an empty repository for git, OWNER/NAME, below `directory`, where all of them are. Its owner and
+    /// the members of that organisation can fetch from it and push to it.
+    ///
+    /// # Panics
+    /// When that has no owner, or git cannot make it.
+    pub fn add_repository(&self, directory: &Path, repository: &str) {
+        let (owner, name) = repository.split_once('/').expect("OWNER/NAME");
+        git::make(directory, owner, name);
+        self.shared.state().repositories = Some(directory.to_owned());
     }
 
     /// The requests that arrived, oldest first.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod desktop;
+mod git;
 mod hook;
 mod keychain;
 mod place;

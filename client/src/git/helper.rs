@@ -1,0 +1,144 @@
+//! The helper itself: `get`, `store` and `erase`.
+
+use std::ffi::OsStr;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use hfd_proto::{Check, Error, Repository, Secret, Select, Source, Verdict};
+use zeroize::Zeroizing;
+
+use super::attributes::Attributes;
+use crate::environment::Environment;
+use crate::output;
+use crate::rules::{self, Said};
+use crate::session;
+
+/// How long git is kept waiting. A daemon that has to be started is there in a tenth of it; a keychain
+/// that waits for a person, or for ever, is no reason for git to do so.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What upstream calls the user of every token (huggingface_hub, `_git_credential.py`): the Hub looks at
+/// the password alone.
+const ANYBODY: &str = "hf_user";
+
+/// What git reads: it holds a token.
+type Answer = Zeroizing<Vec<u8>>;
+
+/// Does what git asks. There is no failure: without an answer git asks the next helper, or a person.
+pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
+    // It is read before anything else, also where nothing is done with it: git may still be writing.
+    let attributes = Attributes::read(io::stdin().lock()).ok().flatten();
+    if let Some(attributes) = attributes
+        && let Some(answer) = in_time(operation, attributes, env)
+    {
+        // git has gone where it cannot be written.
+        drop(output::print(&answer));
+    }
+    ExitCode::SUCCESS
+}
+
+/// The answer, where there is one in time. What takes longer ends with this process.
+fn in_time(operation: &OsStr, attributes: Attributes, env: Environment) -> Option<Answer> {
+    let work: fn(&Attributes, &Environment) -> Result<Option<Answer>, Error> =
+        match operation.to_str()? {
+            "get" => get,
+            "erase" => erase,
+            // `store`: what is to be kept is kept by a login. And whatever git thinks of next.
+            _ => return None,
+        };
+    let (send, answer) = mpsc::channel();
+    let worker = thread::Builder::new().spawn(move || {
+        // Nobody hears it where it took too long.
+        drop(send.send(work(&attributes, &env)));
+    });
+    worker.ok()?;
+    answer.recv_timeout(PATIENCE).ok()?.ok()?
+}
+
+/// The token for what git wants to do: one question to the daemon, which knows which token may go to
+/// that Hub, whatever `HF_ENDPOINT` says.
+fn get(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
+    let Some(endpoint) = asked.endpoint() else {
+        return Ok(None);
+    };
+    let said = Said::about(&rules::current_directory()?, None, env)?;
+    let user = asked.username.as_deref().filter(|user| *user != ANYBODY);
+    let question = Select {
+        endpoint: Some(endpoint),
+        repository: asked.path.as_deref().and_then(Repository::of_path),
+        user: user.map(str::to_owned),
+        value: true,
+        ..Select::default()
+    };
+    let selected = rules::ask(said, question, env)?;
+    let by_environment = selected
+        .considered
+        .iter()
+        .any(|said| said.source == Source::Environment && said.verdict == Verdict::Chosen);
+    let (user, value, ends) = match selected.chosen {
+        Some(chosen) => (chosen.user, chosen.token, chosen.expires_at),
+        None if by_environment => (None, env.token()?, None),
+        None => return Ok(None),
+    };
+    let user = asked.username.clone().or(user);
+    let user = user.as_deref().unwrap_or(ANYBODY);
+    Ok(value.and_then(|value| answer(user, &value, ends)))
+}
+
+/// As git reads it; nothing where a value would be more than its line.
+fn answer(user: &str, value: &Secret, ends: Option<i64>) -> Option<Answer> {
+    if user
+        .chars()
+        .chain(value.expose().chars())
+        .any(char::is_control)
+    {
+        return None;
+    }
+    let room = user.len() + value.expose().len() + 128;
+    let mut lines = Zeroizing::new(Vec::with_capacity(room));
+    let written = writeln!(lines, "username={user}\npassword={}", value.expose());
+    let written = written.and_then(|()| match ends {
+        Some(end) => writeln!(lines, "password_expiry_utc={end}"),
+        None => Ok(()),
+    });
+    written.ok().map(|()| lines)
+}
+
+/// git had a password refused, or somebody logged out: only of the first there is something to look
+/// after, and nothing of hfd's is ever removed. (`hf auth logout`, of whichever token, has git erase
+/// `hf_user` without a password.)
+fn erase(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
+    let value = asked.password.as_ref().map(|value| Secret::parse(value));
+    if let (Some(endpoint), Some(Ok(token))) = (asked.endpoint(), value) {
+        session::ask(env, Check { token, endpoint })?;
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_lines_and_nothing_more() {
+        let value = Secret::parse("hf_x").unwrap();
+        let shown = |user, ends| {
+            let answer = answer(user, &value, ends);
+            answer.map(|lines| String::from_utf8_lossy(&lines).into_owned())
+        };
+        assert_eq!(
+            shown("alice", Some(7)).unwrap(),
+            "username=alice\npassword=hf_x\npassword_expiry_utc=7\n"
+        );
+        assert_eq!(
+            shown("hf_user", None).unwrap(),
+            "username=hf_user\npassword=hf_x\n"
+        );
+        for user in ["a\nquit=1", "a\rb", "a\0"] {
+            assert_eq!(shown(user, None), None);
+        }
+    }
+}
