@@ -38,7 +38,11 @@ impl Output {
         if self.json {
             return self.json_line(answer);
         }
-        let mut page = Page::new(io::stdout().is_terminal() && colours_wanted());
+        let terminal = io::stdout().is_terminal();
+        let mut page = Page::new(terminal && colours_wanted());
+        if let Some(columns) = terminal.then(crate::os::columns).flatten() {
+            page = page.on_a_terminal(columns);
+        }
         answer.human(&mut page);
         print(page.text.as_bytes())
     }
@@ -90,6 +94,7 @@ pub(crate) fn colours_wanted() -> bool {
 pub(crate) struct Page {
     text: String,
     colour: bool,
+    columns: Option<usize>,
 }
 
 impl Page {
@@ -97,7 +102,21 @@ impl Page {
         Self {
             text: String::new(),
             colour,
+            columns: None,
         }
+    }
+
+    /// The same for a terminal of that many columns.
+    pub(crate) fn on_a_terminal(self, columns: usize) -> Self {
+        Self {
+            columns: Some(columns),
+            ..self
+        }
+    }
+
+    /// How wide the terminal is, where it is one.
+    pub(crate) fn columns(&self) -> Option<usize> {
+        self.columns
     }
 
     /// Adds a line.

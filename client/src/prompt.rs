@@ -54,12 +54,28 @@ pub(crate) fn line(about: &[String], question: &str) -> Result<String, Error> {
     })
 }
 
-/// Lets the person choose one of `items` (not empty, already escaped); `start` is marked first.
+/// Lets the person choose one of a few `items` (not empty, already escaped); `start` is marked first.
 pub(crate) fn pick(title: &str, items: &[String], start: usize) -> Result<usize, Error> {
+    pick_as(title, items, start, false)
+}
+
+/// The same of many: what is typed leaves those that have it.
+pub(crate) fn find(title: &str, items: &[String], start: usize) -> Result<usize, Error> {
+    pick_as(title, items, start, true)
+}
+
+fn pick_as(title: &str, items: &[String], start: usize, filters: bool) -> Result<usize, Error> {
     with_terminal(|terminal| {
         let (columns, rows) = terminal.size();
-        let height = MENU_ROWS.min(rows.saturating_sub(2)).max(1);
-        choose(terminal, &Menu::new(title, items, columns, height), start)
+        let height = MENU_ROWS.min(rows.saturating_sub(3)).max(1);
+        let menu = Menu {
+            title,
+            items,
+            columns,
+            height,
+            filters,
+        };
+        choose(terminal, &menu, start)
     })
 }
 
@@ -101,18 +117,10 @@ fn read_shown(terminal: &mut (impl Read + Write)) -> io::Result<String> {
         match keys.next(terminal)? {
             Key::Enter => return Ok(String::from_utf8_lossy(&typed).into_owned()),
             Key::Interrupt | Key::End | Key::Escape => return Err(interrupted()),
-            Key::Backspace => {
-                // The rest of a character of several bytes shows nothing.
-                let had = !typed.is_empty();
-                while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
-                if had {
-                    write!(terminal, "\u{8} \u{8}")?;
-                }
+            Key::Backspace if edited(&mut typed, Key::Backspace) => {
+                write!(terminal, "\u{8} \u{8}")?;
             }
-            Key::Byte(byte) if byte >= b' ' && typed.len() < MAX_LINE => {
-                typed.push(byte);
-                terminal.write_all(&[byte])?;
-            }
+            key @ Key::Byte(byte) if edited(&mut typed, key) => terminal.write_all(&[byte])?,
             _ => {}
         }
     }
@@ -135,62 +143,131 @@ struct Menu<'a> {
     items: &'a [String],
     columns: usize,
     height: usize,
+    /// What is typed is looked for, and is no key.
+    filters: bool,
 }
 
-impl<'a> Menu<'a> {
-    fn new(title: &'a str, items: &'a [String], columns: usize, height: usize) -> Self {
-        let height = height.min(items.len());
-        Self {
-            title,
-            items,
-            columns,
-            height,
+/// What is typed, what has it, and which of that is marked.
+struct Choice {
+    typed: Vec<u8>,
+    found: Vec<usize>,
+    marked: usize,
+}
+
+impl Menu<'_> {
+    /// What has been typed, on a line of its own, and the rows around the marked one, each cut to the width of
+    /// the terminal: a line that wraps would spoil the redrawing. How many lines that are.
+    fn draw(&self, choice: &Choice, out: &mut impl Write) -> io::Result<usize> {
+        let height = self.height.min(choice.found.len());
+        let last_first = choice.found.len() - height;
+        let first = choice.marked.saturating_sub(height / 2).min(last_first);
+        let mut lines = height;
+        if !choice.typed.is_empty() {
+            let typed = escape(&String::from_utf8_lossy(&choice.typed));
+            let none = if choice.found.is_empty() {
+                "  (none)"
+            } else {
+                ""
+            };
+            let line = format!("/{typed}{none}");
+            writeln!(out, "{}", self.cut(&line, 1))?;
+            lines += 1;
         }
+        for (offset, item) in choice.found[first..first + height].iter().enumerate() {
+            let mark = if first + offset == choice.marked {
+                ">"
+            } else {
+                " "
+            };
+            writeln!(out, "{mark} {}", self.cut(&self.items[*item], 3))?;
+        }
+        out.flush()?;
+        Ok(lines)
     }
 
-    /// The rows around `chosen`, a line each, cut to the width of the terminal: a line that wraps
-    /// would spoil the redrawing.
-    fn draw(&self, chosen: usize, out: &mut impl Write) -> io::Result<()> {
-        let last_first = self.items.len() - self.height;
-        let first = chosen.saturating_sub(self.height / 2).min(last_first);
-        for (offset, item) in self.items[first..first + self.height].iter().enumerate() {
-            let mark = if first + offset == chosen { ">" } else { " " };
-            let room = self.columns.saturating_sub(3);
-            let item: String = item.chars().take(room).collect();
-            writeln!(out, "{mark} {item}")?;
-        }
-        out.flush()
+    fn cut(&self, text: &str, less: usize) -> String {
+        let room = self.columns.saturating_sub(less);
+        text.chars().take(room).collect()
     }
 
-    /// Back to where the rows begin, and clear from there.
-    fn erase(&self, out: &mut impl Write) -> io::Result<()> {
-        write!(out, "\u{1b}[{}A\r\u{1b}[J", self.height)
+    /// The items that have what is typed, whatever the case.
+    fn found(&self, typed: &[u8]) -> Vec<usize> {
+        let typed = String::from_utf8_lossy(typed).to_lowercase();
+        let items = self.items.iter().enumerate();
+        let found = items.filter(|(_, item)| item.to_lowercase().contains(&typed));
+        found.map(|(index, _)| index).collect()
+    }
+}
+
+/// Back to where the lines begin, and clear from there.
+fn erase(lines: usize, out: &mut impl Write) -> io::Result<()> {
+    match lines {
+        0 => Ok(()),
+        _ => write!(out, "\u{1b}[{lines}A\r\u{1b}[J"),
     }
 }
 
 fn choose(terminal: &mut (impl Read + Write), menu: &Menu<'_>, start: usize) -> io::Result<usize> {
-    let (count, mut keys) = (menu.items.len(), Keys::default());
-    let mut chosen = start.min(count - 1);
-    let hint = "arrows, j and k or a number, then Enter";
+    let mut keys = Keys::default();
+    let mut choice = Choice {
+        typed: Vec::new(),
+        found: (0..menu.items.len()).collect(),
+        marked: start.min(menu.items.len() - 1),
+    };
+    let hint = match menu.filters {
+        true => "type to find, arrows, then Enter",
+        false => "arrows, j and k or a number, then Enter",
+    };
     writeln!(terminal, "{} ({hint})", menu.title)?;
-    menu.draw(chosen, terminal)?;
+    let mut lines = menu.draw(&choice, terminal)?;
     loop {
         let key = keys.next(terminal)?;
-        chosen = match key {
-            Key::Up | Key::Byte(b'k') => (chosen + count - 1) % count,
-            Key::Down | Key::Byte(b'j') => (chosen + 1) % count,
-            Key::Byte(digit @ b'1'..=b'9') if usize::from(digit - b'1') < count => {
-                usize::from(digit - b'1')
+        let count = choice.found.len();
+        match key {
+            Key::Interrupt | Key::End => return Err(interrupted()),
+            Key::Escape if choice.typed.is_empty() => return Err(interrupted()),
+            Key::Enter => match choice.found.get(choice.marked) {
+                Some(chosen) => return Ok(*chosen),
+                None => continue,
+            },
+            Key::Up if count > 0 => choice.marked = (choice.marked + count - 1) % count,
+            Key::Down if count > 0 => choice.marked = (choice.marked + 1) % count,
+            _ if menu.filters => {
+                if !edited(&mut choice.typed, key) {
+                    continue;
+                }
+                let marked = choice.found.get(choice.marked).copied();
+                choice.found = menu.found(&choice.typed);
+                let again = choice.found.iter().position(|item| Some(*item) == marked);
+                choice.marked = again.unwrap_or(0);
             }
-            Key::Enter => return Ok(chosen),
-            Key::Interrupt | Key::End | Key::Escape | Key::Byte(b'q') => {
-                return Err(interrupted());
+            Key::Byte(b'q') => return Err(interrupted()),
+            Key::Byte(b'k') => choice.marked = (choice.marked + count - 1) % count,
+            Key::Byte(b'j') => choice.marked = (choice.marked + 1) % count,
+            Key::Byte(digit @ b'1'..=b'9') if usize::from(digit - b'1') < count => {
+                choice.marked = usize::from(digit - b'1');
             }
             _ => continue,
-        };
-        menu.erase(terminal)?;
-        menu.draw(chosen, terminal)?;
+        }
+        erase(lines, terminal)?;
+        lines = menu.draw(&choice, terminal)?;
     }
+}
+
+/// A line that is typed, after one more key. Whether it changed.
+fn edited(typed: &mut Vec<u8>, key: Key) -> bool {
+    match key {
+        Key::Byte(byte) if byte >= b' ' && typed.len() < MAX_LINE => typed.push(byte),
+        Key::Backspace => {
+            let had = !typed.is_empty();
+            // The rest of a character of several bytes shows nothing.
+            while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {}
+            return had;
+        }
+        Key::Clear | Key::Escape if !typed.is_empty() => typed.clear(),
+        _ => return false,
+    }
+    true
 }
 
 #[cfg(test)]
@@ -264,7 +341,13 @@ mod tests {
     #[test]
     fn a_menu_goes_round_and_scrolls() {
         let items: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
-        let menu = Menu::new("Which?", &items, 80, 2);
+        let menu = Menu {
+            title: "Which?",
+            items: &items,
+            columns: 80,
+            height: 2,
+            filters: false,
+        };
         let pick = |input, start| choose(&mut typed(input), &menu, start);
         assert_eq!(pick(b"\r", 2).unwrap(), 2);
         assert_eq!(pick(b"\x1b[B\x1b[B\r", 0).unwrap(), 2);
@@ -281,6 +364,42 @@ mod tests {
         assert_eq!(
             screen,
             "Which? (arrows, j and k or a number, then Enter)\n> a\n  b\n\u{1b}[2A\r\u{1b}[J  c\n> d\n"
+        );
+    }
+
+    #[test]
+    fn what_is_typed_is_found() {
+        let items: Vec<String> = ["ci", "Work (alice)", "play", "workshop"]
+            .map(str::to_owned)
+            .to_vec();
+        let menu = Menu {
+            title: "Which?",
+            items: &items,
+            columns: 80,
+            height: 3,
+            filters: true,
+        };
+        let pick = |input, start| choose(&mut typed(input), &menu, start);
+        assert_eq!(pick(b"work\r", 0).unwrap(), 1);
+        assert_eq!(pick(b"work\x1b[B\r", 0).unwrap(), 3);
+        assert_eq!(
+            pick(b"works\x7f\x7f\r", 0).unwrap(),
+            3,
+            "the marked one stays marked"
+        );
+        assert_eq!(
+            pick(b"zzz\r\x15pl\r", 0).unwrap(),
+            2,
+            "nothing is no answer"
+        );
+        assert!(pick(b"q\x1b", 0).is_err(), "at the end of the input");
+        assert!(pick(b"\x03", 0).is_err());
+        let mut terminal = typed(b"LI\r");
+        choose(&mut terminal, &menu, 2).unwrap();
+        let screen = String::from_utf8(terminal.screen).unwrap();
+        assert!(
+            screen.ends_with("\u{1b}[3A\r\u{1b}[J/LI\n> Work (alice)\n"),
+            "{screen:?}"
         );
     }
 }

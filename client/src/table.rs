@@ -20,15 +20,19 @@ impl Table {
     }
 
     /// Writes the table: the header dimmed, two spaces between columns. A column that is empty in
-    /// every row is left out.
+    /// every row is left out, and cells are cut where a terminal is too narrow for them.
     pub(crate) fn write(&self, page: &mut Page) {
-        let widths = self.widths();
+        let mut widths = self.widths();
+        if let Some(columns) = page.columns() {
+            shrink(&mut widths, columns);
+        }
         for (index, row) in self.rows.iter().enumerate() {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
-                if let Some(width) = width {
+                if let Some(width) = *width {
+                    let cell = cut(cell, width);
                     let padding = width - cell.chars().count();
-                    line.push_str(cell);
+                    line.push_str(&cell);
                     line.extend(std::iter::repeat_n(' ', padding + 2));
                 }
             }
@@ -54,6 +58,36 @@ impl Table {
     }
 }
 
+/// What a cell is cut to at most: less of a name tells nothing.
+const LEAST: usize = 8;
+
+/// Takes from the widest columns until the table fits, or nothing more can be taken.
+fn shrink(widths: &mut [Option<usize>], columns: usize) {
+    let whole = |widths: &[Option<usize>]| {
+        let shown = widths.iter().flatten();
+        shown
+            .map(|width| width + 2)
+            .sum::<usize>()
+            .saturating_sub(2)
+    };
+    while whole(widths) > columns {
+        let widest = widths.iter_mut().flatten().max_by_key(|width| **width);
+        match widest {
+            Some(width) if *width > LEAST => *width -= 1,
+            _ => return,
+        }
+    }
+}
+
+fn cut(cell: &str, width: usize) -> std::borrow::Cow<'_, str> {
+    if cell.chars().count() <= width {
+        return cell.into();
+    }
+    let mut short: String = cell.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short.into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +103,17 @@ mod tests {
             page.text(),
             "   name    role\n*  é       write\n   longer\n"
         );
+    }
+
+    #[test]
+    fn a_narrow_terminal_cuts_the_widest_cells() {
+        let mut table = Table::new(&["name", "endpoint"]);
+        table.row(vec!["work".into(), "https://hub.example:8443".into()]);
+        let mut page = Page::new(false).on_a_terminal(20);
+        table.write(&mut page);
+        assert_eq!(page.text(), "name  endpoint\nwork  https://hub.e…\n");
+        let mut hopeless = vec![Some(9), Some(8), None];
+        shrink(&mut hopeless, 3);
+        assert_eq!(hopeless, [Some(8), Some(8), None]);
     }
 }

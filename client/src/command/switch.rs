@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     let home = context.env.home()?;
     let name = match arguments.name {
         Some(name) => name,
-        None => choose(context)?,
+        None => choose("hfd switch", context)?,
     };
     let request = Switch {
         name,
@@ -44,12 +44,13 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     Ok(())
 }
 
-fn choose(context: &Context) -> Result<TokenName, Error> {
+/// Has the person choose a token; `usage` is how it is named without a terminal.
+pub(super) fn choose(usage: &str, context: &Context) -> Result<TokenName, Error> {
     if !prompt::possible(context) {
-        return Err(
-            Error::new(Kind::Usage, "which token? There is no terminal to ask at")
-                .hint("name it: `hfd switch NAME`; `hfd list` shows what there is"),
-        );
+        let message = "which token? There is no terminal to ask at";
+        return Err(Error::new(Kind::Usage, message).hint(format!(
+            "name it: `{usage} NAME`; `hfd list` shows what there is"
+        )));
     }
     let home = context.env.home_if_usable();
     let mut tokens = session::ask(&context.env, List { home })?.tokens;
@@ -60,7 +61,7 @@ fn choose(context: &Context) -> Result<TokenName, Error> {
     }
     let start = tokens.iter().position(|entry| entry.active).unwrap_or(0);
     let items: Vec<String> = tokens.iter().map(item).collect();
-    let chosen = prompt::pick("Which token?", &items, start)?;
+    let chosen = prompt::find("Which token?", &items, start)?;
     Ok(tokens.swap_remove(chosen).name)
 }
 

@@ -10,7 +10,7 @@ use hfd_proto::{Error, Kind, List, TokenName, escape};
 use serde::Serialize;
 
 use super::completions::names;
-use super::{quoted, trust};
+use super::{quoted, switch, trust};
 use crate::cli::parse_name;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -33,8 +33,8 @@ Examples:
   hfd use work
   hfd use --unset")]
 pub(crate) struct Arguments {
-    /// The token to use here
-    #[arg(value_parser = parse_name, add = names(), required_unless_present = "unset")]
+    /// The token to use here [default: chosen from a menu]
+    #[arg(value_parser = parse_name, add = names())]
     name: Option<TokenName>,
     /// Take the directory's word back
     #[arg(long, conflicts_with = "name")]
@@ -43,7 +43,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let path = rules::current_directory()?.join(FILE_NAME);
-    if let Some(name) = &arguments.name {
+    let name = match arguments.name {
+        None if !arguments.unset => Some(switch::choose("hfd use", context)?),
+        name => name,
+    };
+    if let Some(name) = &name {
         let home = context.env.home_if_usable();
         let tokens = session::ask(&context.env, List { home })?.tokens;
         if !tokens.iter().any(|token| token.name == *name) {
@@ -67,7 +71,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         .into());
     }
     let before = before.map(|text| text.content).unwrap_or_default();
-    let after = edited(&before, arguments.name.as_ref()).ok_or_else(|| {
+    let after = edited(&before, name.as_ref()).ok_or_else(|| {
         let shown = escape(&path.to_string_lossy());
         Error::new(
             Kind::Other,
@@ -79,10 +83,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     if let Some(text) = rules::read(&path)? {
         trust::own(&text, context)?;
     }
-    context.output.answer(&Used {
-        path,
-        name: arguments.name,
-    })
+    context.output.answer(&Used { path, name })
 }
 
 /// The rule file with another word for the directory, everything else as it was; `None` where a line does

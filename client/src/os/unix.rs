@@ -139,6 +139,12 @@ pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
     Ok(ours && metadata.mode() & 0o002 == 0)
 }
 
+/// How wide the terminal at standard output is.
+pub(crate) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// Has the terminal understand colours: it does.
 pub(crate) fn enable_colours() {}
 

@@ -18,7 +18,8 @@ use windows_sys::Win32::Foundation::{
     ERROR_ACCESS_DENIED, ERROR_INVALID_PARAMETER, ERROR_SHARING_VIOLATION,
 };
 use windows_sys::Win32::System::Console::{
-    ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode, SetConsoleMode,
+    CONSOLE_SCREEN_BUFFER_INFO, ENABLE_VIRTUAL_TERMINAL_PROCESSING, GetConsoleMode,
+    GetConsoleScreenBufferInfo, SetConsoleMode,
 };
 use windows_sys::Win32::System::Threading::{
     CREATE_NO_WINDOW, OpenProcess, PROCESS_TERMINATE, TerminateProcess,
@@ -66,6 +67,15 @@ pub(crate) fn owner(file: &File) -> io::Result<String> {
 /// Whether the file is this person's.
 pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
     hfd_proto::os::is_own_file(file)
+}
+
+/// How wide the console at standard output is.
+pub(crate) fn columns() -> Option<usize> {
+    let mut info = CONSOLE_SCREEN_BUFFER_INFO::default();
+    // SAFETY: the structure is ours; what is no console is refused.
+    let known = unsafe { GetConsoleScreenBufferInfo(io::stdout().as_raw_handle(), &mut info) };
+    let width = i32::from(info.srWindow.Right) - i32::from(info.srWindow.Left) + 1;
+    usize::try_from(width).ok().filter(|_| known != 0)
 }
 
 /// Where a daemon is started.
