@@ -13,7 +13,7 @@ import time
 
 # Where cargo put the programs.
 TARGET = pathlib.Path(os.environ["HFD_BENCH_TARGET"])
-PROGRAMS = ("hfd", "hfdd", "bench-empty", "bench-load", "bench-hub")
+PROGRAMS = ("hfd", "hfdd", "git-credential-hfd", "bench-empty", "bench-load", "bench-hub")
 
 # Ended early, it still ends what it started.
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

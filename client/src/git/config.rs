@@ -76,22 +76,32 @@ impl Config {
     /// Has git ask hfd for a Hub, and nobody else, since git hands what one helper has answered to all the
     /// others to be kept.
     pub(crate) fn set_up(&self, hub: &Endpoint, helper: &str) -> Result<(), Error> {
-        let key = format!("credential.{hub}.helper");
-        match self.values(&key)[..] {
-            [.., "", last] if last == helper => {}
-            _ => {
-                self.remove_helper(&key)?;
-                // The empty one takes back all before it (gitcredentials(7)).
-                self.write(&["--add", &key, ""])?;
-                self.write(&["--add", &key, helper])?;
-            }
+        if self.is_set_up(hub, helper) {
+            return Ok(());
         }
+        self.take_out_hub(hub)?;
+        let key = format!("credential.{hub}.helper");
+        // The empty one takes back all before it (gitcredentials(7)).
+        self.write(&["--add", &key, ""])?;
+        self.write(&["--add", &key, helper])?;
         // Which repository it is for is told only then.
-        let key = format!("credential.{hub}.usehttppath");
-        if self.values(&key).last() != Some(&"true") {
+        let path = Self::read(self.scope)?;
+        if path.values(&path_key(hub)).last() != Some(&"true") {
             self.write(&["--add", &format!("credential.{hub}.useHttpPath"), "true"])?;
         }
         Ok(())
+    }
+
+    fn is_set_up(&self, hub: &Endpoint, helper: &str) -> bool {
+        let key = format!("credential.{hub}.helper");
+        // A helper for every address that stands after ours is not taken back by it.
+        let is_others = |(key, value): &&(String, String)| key == HELPER && !is_ours(value);
+        let after_others = self.lines.iter().rev().take_while(|line| !is_others(line));
+        let is_last = after_others
+            .into_iter()
+            .any(|(theirs, value)| *theirs == key && value == helper);
+        let alone = matches!(self.values(&key)[..], [.., "", last] if last == helper);
+        is_last && alone && self.values(&path_key(hub)).last() == Some(&"true")
     }
 
     /// Has `hf auth login --add-to-git-credential` find a helper. Nothing is kept by it, and nothing need
@@ -111,16 +121,7 @@ impl Config {
     /// Takes out what `set_up` and `set_up_for_hf` wrote. Whether there was anything.
     pub(crate) fn take_out(&self) -> Result<bool, Error> {
         for hub in self.hubs() {
-            let helper = format!("credential.{hub}.helper");
-            let path = format!("credential.{hub}.usehttppath");
-            // One from before the helper's is not of ours: then none was added.
-            let of_helper = |(key, value): &(String, String)| *key == helper && is_ours(value);
-            let from = self.lines.iter().position(of_helper).unwrap_or_default();
-            let is_path = |(key, value): &(String, String)| *key == path && value == "true";
-            self.remove_helper(&helper)?;
-            if self.lines[from..].iter().any(is_path) {
-                self.write(&["--unset-all", &path, "^true$"])?;
-            }
+            self.take_out_hub(&hub)?;
         }
         let general = self.values(HELPER);
         let mut ours: Vec<_> = general.into_iter().filter(|value| is_ours(value)).collect();
@@ -129,6 +130,21 @@ impl Config {
             self.write(&["--unset-all", HELPER, &exactly(value)])?;
         }
         Ok(!ours.is_empty() || !self.hubs().is_empty())
+    }
+
+    fn take_out_hub(&self, hub: &Endpoint) -> Result<(), Error> {
+        let (helper, path) = (format!("credential.{hub}.helper"), path_key(hub));
+        let is_helper = |(key, value): &(String, String)| *key == helper && is_ours(value);
+        let Some(from) = self.lines.iter().position(is_helper) else {
+            return Ok(());
+        };
+        self.remove_helper(&helper)?;
+        // One from before the helper's is not of ours: then none was added.
+        let is_path = |(key, value): &(String, String)| *key == path && value == "true";
+        if self.lines[from..].iter().any(is_path) {
+            self.write(&["--unset-all", &path, "^true$"])?;
+        }
+        Ok(())
     }
 
     /// Removes hfd from the helpers of an address, and each time the empty one before it.
@@ -160,6 +176,11 @@ impl Config {
     fn write(&self, words: &[&str]) -> Result<(), Error> {
         git(self.scope, words, &[]).map(drop)
     }
+}
+
+/// As git prints it.
+fn path_key(hub: &Endpoint) -> String {
+    format!("credential.{hub}.usehttppath")
 }
 
 /// The Hub that a key is about.

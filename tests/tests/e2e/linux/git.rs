@@ -374,6 +374,25 @@ fn other_helpers_and_other_lines_are_left_alone() {
 }
 
 #[test]
+fn a_helper_that_came_later_is_told_nothing_either() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    set_up(&sandbox, &["alice/model"]);
+    let config = sandbox.home().join(".gitconfig");
+    let heard = sandbox.root().join("heard");
+    let later = format!("[credential]\n\thelper = \"!echo >>{}\"\n", heard.display());
+    let before = fs::read_to_string(&config).unwrap();
+    fs::write(&config, before + &later).unwrap();
+    sandbox.hfd(["git", "setup"]).ok();
+    clone(&sandbox, "alice/model", "model").ok();
+    assert!(!heard.exists());
+    sandbox.hfd(["git", "unset"]).ok();
+    // git itself leaves the head of a section behind where there are two of that name.
+    let list = sandbox.git(["config", "--global", "--list"]).ok();
+    list.prints(format!("credential.helper=!echo >>{}", heard.display()));
+}
+
+#[test]
 fn what_hf_does_with_gits_helpers_does_no_harm() {
     let sandbox = Sandbox::new();
     // Whose tokens hf writes.
