@@ -69,6 +69,11 @@ pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
     hfd_proto::os::is_own_file(file)
 }
 
+/// Has the disk hold what was written.
+pub(crate) fn flush(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// How wide the console at standard output is.
 pub(crate) fn columns() -> Option<usize> {
     let mut info = CONSOLE_SCREEN_BUFFER_INFO::default();
