@@ -21,19 +21,13 @@ pub(crate) const PROGRAM: &str = "git-credential-hfd";
 /// every `git push`. An operation of a git to come is one that does nothing, as git wants it.
 pub(crate) fn operation(arguments: &[OsString]) -> Option<&OsString> {
     let program = Path::new(arguments.first()?).file_stem()?;
-    match arguments {
-        [_, operation] if program == PROGRAM => Some(operation),
-        [_, git, credential, operation]
-            if git == "git" && credential == "credential" && !is_option(operation) =>
-        {
-            Some(operation)
-        }
-        _ => None,
-    }
-}
-
-fn is_option(word: &OsString) -> bool {
-    word.as_encoded_bytes().starts_with(b"-")
+    let operation = match arguments {
+        [_, operation] if program == PROGRAM => operation,
+        [_, git, credential, operation] if git == "git" && credential == "credential" => operation,
+        _ => return None,
+    };
+    // A person asks for help.
+    (!operation.as_encoded_bytes().starts_with(b"-")).then_some(operation)
 }
 
 #[cfg(test)]
@@ -64,6 +58,7 @@ mod tests {
             "hfd git setup",
             "hfd token get",
             "git-credential-hfd",
+            "git-credential-hfd --help",
         ] {
             assert_eq!(asked(other), None, "{other}");
         }
