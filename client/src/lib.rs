@@ -45,15 +45,17 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let env = Environment::of_process();
     os::harden();
-    if let Some(operation) = git::operation(&arguments) {
-        return git::run(operation, env);
-    }
     let hot = cli::hot(&arguments);
-    if hot.is_none() && env.raw(command::completions::ASKED).is_some() {
-        return match command::completions::answer(&arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(failure) => failure::report(&failure, false),
-        };
+    if hot.is_none() {
+        if let Some(operation) = git::operation(&arguments) {
+            return git::run(operation, env);
+        }
+        if env.raw(command::completions::ASKED).is_some() {
+            return match command::completions::answer(&arguments) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(failure) => failure::report(&failure, false),
+            };
+        }
     }
     let cli = match hot.map_or_else(|| cli::parse(&arguments), Ok) {
         Ok(cli) => cli,

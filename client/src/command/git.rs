@@ -38,7 +38,7 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct Place {
-    /// In your own configuration, which is the default
+    /// In your own configuration, as without either
     #[arg(long, conflicts_with = "local")]
     global: bool,
     /// In that of the repository here

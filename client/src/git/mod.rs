@@ -10,7 +10,6 @@ pub(crate) mod config;
 mod helper;
 
 use std::ffi::OsString;
-use std::path::Path;
 
 pub(crate) use helper::run;
 
@@ -20,20 +19,21 @@ pub(crate) const PROGRAM: &str = "git-credential-hfd";
 /// What git asks for, where it is git that asks: read without clap, since it happens twice or more in
 /// every `git push`. An operation of a git to come is one that does nothing, as git wants it.
 pub(crate) fn operation(arguments: &[OsString]) -> Option<&OsString> {
-    let program = Path::new(arguments.first()?).file_stem()?;
-    match arguments {
-        [_, operation] if program == PROGRAM => Some(operation),
-        [_, git, credential, operation]
-            if git == "git" && credential == "credential" && !is_option(operation) =>
-        {
-            Some(operation)
-        }
-        _ => None,
-    }
+    let operation = match arguments {
+        [program, operation] if is_helper(program) => operation,
+        [_, git, credential, operation] if git == "git" && credential == "credential" => operation,
+        _ => return None,
+    };
+    // A person asks for help.
+    (!operation.as_encoded_bytes().starts_with(b"-")).then_some(operation)
 }
 
-fn is_option(word: &OsString) -> bool {
-    word.as_encoded_bytes().starts_with(b"-")
+/// `hfd token` pays for this, too, so it is no path that is taken apart.
+fn is_helper(program: &OsString) -> bool {
+    let program = program.as_encoded_bytes();
+    let program = program.strip_suffix(b".exe").unwrap_or(program);
+    let before = program.strip_suffix(PROGRAM.as_bytes());
+    before.is_some_and(|before| matches!(before.last(), None | Some(b'/' | b'\\')))
 }
 
 #[cfg(test)]
@@ -64,6 +64,8 @@ mod tests {
             "hfd git setup",
             "hfd token get",
             "git-credential-hfd",
+            "git-credential-hfd --help",
+            "/x/my-git-credential-hfd get",
         ] {
             assert_eq!(asked(other), None, "{other}");
         }

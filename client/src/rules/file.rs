@@ -70,8 +70,8 @@ pub(crate) fn upwards(directory: &Path) -> impl Iterator<Item = Found> + '_ {
 
 /// The nearest rule file.
 pub(crate) fn nearest(directory: &Path) -> Option<PathBuf> {
-    let mut paths = directory.ancestors().map(|above| above.join(FILE_NAME));
-    paths.find(|path| path.symlink_metadata().is_ok())
+    let mut found = upwards(directory);
+    found.next().map(|found| found.path)
 }
 
 /// Reads a file; `None` where there is none.

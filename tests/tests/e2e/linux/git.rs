@@ -334,6 +334,8 @@ fn other_helpers_and_other_lines_are_left_alone() {
     let git = sandbox.hfd(["status", "--json"]).ok().json()["git"].clone();
     let hubs = serde_json::json!(["https://huggingface.co", "https://hf.co", endpoint]);
     assert_eq!(git["hubs"], hubs);
+    let shown = "asks hfd for https://huggingface.co, https://hf.co";
+    sandbox.hfd(["status"]).ok().shows(shown);
 
     // What hfd has answered is told to no other helper; they go on with everything else.
     clone(&sandbox, "alice/model", "model").ok();
