@@ -19,7 +19,7 @@ const OVERRIDES: [&str; 7] = [
     "HF_ENDPOINT",
 ];
 
-/// The variable in which the hook of a shell remembers what it has set: `MASK|endpoint|NAME`.
+/// The variable in which the hook of a shell remembers what it has set: `MASK|ENDPOINT|NAME`.
 pub(crate) const HOOK: &str = "HFD_HOOK";
 
 /// What the hook of a shell has set.
@@ -27,8 +27,8 @@ pub(crate) const HOOK: &str = "HFD_HOOK";
 pub(crate) struct Hook {
     /// The masked value of `HF_TOKEN`, so that one that somebody else has set since is known.
     pub(crate) mask: String,
-    /// Whether it has set `HF_ENDPOINT`, too.
-    pub(crate) endpoint: bool,
+    /// What it has set `HF_ENDPOINT` to; empty where it has not.
+    pub(crate) endpoint: String,
     /// The token's name.
     pub(crate) name: String,
 }
@@ -36,8 +36,7 @@ pub(crate) struct Hook {
 impl Hook {
     /// As the variable has it.
     pub(crate) fn marker(&self) -> String {
-        let endpoint = if self.endpoint { "endpoint" } else { "" };
-        format!("{}|{endpoint}|{}", self.mask, self.name)
+        format!("{}|{}|{}", self.mask, self.endpoint, self.name)
     }
 }
 
@@ -171,13 +170,19 @@ impl Environment {
         }
     }
 
+    /// Whether `HF_ENDPOINT` is the hook's, and not a word of the person's.
+    pub(crate) fn endpoint_is_of_the_hook(&self) -> bool {
+        let set = self.text("HF_ENDPOINT").filter(|set| !set.is_empty());
+        set.is_some_and(|set| self.hook().is_some_and(|hook| hook.endpoint == set))
+    }
+
     /// What the hook of a shell has set, if it has.
     pub(crate) fn hook(&self) -> Option<Hook> {
         let marker = self.text(HOOK)?;
         let mut parts = marker.splitn(3, '|');
         Some(Hook {
             mask: parts.next()?.to_owned(),
-            endpoint: parts.next()? == "endpoint",
+            endpoint: parts.next()?.to_owned(),
             name: parts.next()?.to_owned(),
         })
     }
@@ -190,9 +195,9 @@ impl Environment {
         set.collect()
     }
 
-    /// The Hub of `HF_ENDPOINT`, if it is set.
+    /// The Hub of `HF_ENDPOINT`, if a person has set it.
     pub(crate) fn endpoint(&self) -> Result<Option<Endpoint>, Error> {
-        if self.raw("HF_ENDPOINT").is_none() {
+        if self.raw("HF_ENDPOINT").is_none() || self.endpoint_is_of_the_hook() {
             return Ok(None);
         }
         let endpoint = home::endpoint(|name| self.text(name)).map_err(|why| {

@@ -28,6 +28,12 @@ impl Output {
         Self { json, quiet }
     }
 
+    /// The same, for somebody who has read the notes before.
+    pub(crate) fn without_notes(self, read: bool) -> Self {
+        let quiet = self.quiet || read;
+        Self { quiet, ..self }
+    }
+
     /// Whether a program reads: one document on stdout, no notes.
     pub(crate) fn is_json(self) -> bool {
         self.json

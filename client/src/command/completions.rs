@@ -58,12 +58,20 @@ pub(crate) fn answer(arguments: &[OsString]) -> Result<(), Failure> {
 pub(crate) fn names() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         let listed = listed(&Environment::of_process()).unwrap_or_default();
-        let candidates = listed.into_iter().map(|(name, about)| {
+        let safe = listed.into_iter().filter(|(name, _)| is_safe(name));
+        let candidates = safe.map(|(name, about)| {
             let about = (!about.is_empty()).then(|| about.into());
             CompletionCandidate::new(name).help(about)
         });
         candidates.collect()
     })
+}
+
+/// Whether a shell takes the name for nothing but itself: bash puts a candidate on the command line as it is,
+/// and names come from a Hub or a file.
+fn is_safe(name: &str) -> bool {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte);
+    name.bytes().all(safe) && !name.starts_with('-')
 }
 
 fn listed(env: &Environment) -> Option<Vec<(String, String)>> {

@@ -1,9 +1,12 @@
 //! `hfd env`: what `hfd exec` sets, for a shell to set itself, and for its hook.
 
 use std::fmt::Write as _;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use hfd_proto::{Endpoint, Error, Kind, TokenName};
+use hfd_proto::{Endpoint, Error, Kind, Secret, TokenName};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -11,7 +14,7 @@ use super::completions::names;
 use super::exec::endpoint_to_set;
 use super::token::{self, Found};
 use crate::cli::parse_name;
-use crate::environment::{HOOK, Hook, mask};
+use crate::environment::{Environment, HOOK, Hook, mask};
 use crate::failure::Failure;
 use crate::rules::{self, Here};
 use crate::{Context, output};
@@ -41,6 +44,9 @@ pub(crate) struct Arguments {
     /// For the hook of a shell: set what a directory says, and take back what another one said
     #[arg(long, hide = true, conflicts_with = "name")]
     hook: bool,
+    /// For the hook, in a directory where it has said what there is to say
+    #[arg(long, hide = true, requires = "hook")]
+    again: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +66,12 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         None => of_this_shell(context),
     };
     if arguments.hook {
-        return follow(form, context);
+        let context = Context {
+            env: Environment::of_process(),
+            output: context.output.without_notes(arguments.again),
+            no_input: true,
+        };
+        return follow(form, &context);
     }
     let here = rules::here(arguments.name.as_ref(), context)?;
     let variables = variables(here, context)?;
@@ -89,11 +100,19 @@ fn variables(here: Here, context: &Context) -> Result<Variables, Error> {
     let mut variables = Variables::default();
     let value = Zeroizing::new(found.token().expose().to_owned());
     variables.set.push((TOKEN, value));
-    if let Found::Kept(reply) = &found
-        && let Some(endpoint) = endpoint_to_set(&reply.endpoint, &context.env)?
-    {
-        let endpoint = Zeroizing::new(endpoint.as_str().to_owned());
-        variables.set.push((ENDPOINT, endpoint));
+    // It is the person's own from here on, and not the hook's to take back.
+    variables.unset.extend(context.env.hook().map(|_| HOOK));
+    let own = match &found {
+        Found::Kept(reply) => endpoint_to_set(&reply.endpoint, &context.env)?,
+        Found::InEnvironment(_) => None,
+    };
+    match own {
+        Some(endpoint) => {
+            let endpoint = Zeroizing::new(endpoint.as_str().to_owned());
+            variables.set.push((ENDPOINT, endpoint));
+        }
+        None if context.env.endpoint_is_of_the_hook() => variables.unset.push(ENDPOINT),
+        None => {}
     }
     Ok(variables)
 }
@@ -103,78 +122,92 @@ fn variables(here: Here, context: &Context) -> Result<Variables, Error> {
 fn follow(form: Form, context: &Context) -> Result<(), Failure> {
     let env = &context.env;
     let before = env.hook();
-    let own = env.token_is_of_the_hook();
-    if env.beating_variable().is_some() && !own {
-        let mut variables = Variables::default();
-        variables.unset.extend(before.map(|_| HOOK));
-        return output::print(variables.written(form)?.as_bytes());
-    }
-    let named = match rules::here(None, context) {
-        Ok(Here::Named(name)) => Some(name),
-        Ok(Here::Session | Here::Active) => None,
-        Err(error) => {
-            context.output.note(&error.message);
-            None
-        }
-    };
-    let found = named.clone().map(|name| {
-        // An endpoint of the hook's own is not the person's word.
-        let endpoint = match &before {
-            Some(hook) if own && hook.endpoint => None,
-            _ => env.endpoint()?,
-        };
-        token::here(Here::Named(name), endpoint, env)
-    });
+    let own_token = env.token_is_of_the_hook();
     let mut variables = Variables::default();
-    let own_endpoint = before.as_ref().is_some_and(|hook| own && hook.endpoint);
-    match found.transpose() {
-        Ok(Some(Found::Kept(reply))) => {
-            let endpoint = endpoint_of_hook(&reply.endpoint, own_endpoint, context)?;
-            let hook = Hook {
-                mask: mask(reply.token.expose()),
-                endpoint: endpoint.is_some(),
-                name: named.map(|name| name.escaped()).unwrap_or_default(),
-            };
-            if before
-                .as_ref()
-                .is_none_or(|before| before.name != hook.name)
-            {
-                context
-                    .output
-                    .note(&format!("hfd: {TOKEN} is `{}` here", hook.name));
-            }
-            let value = Zeroizing::new(reply.token.expose().to_owned());
-            variables.set.push((TOKEN, value));
-            variables.set.push((HOOK, Zeroizing::new(hook.marker())));
-            match endpoint {
-                Some(endpoint) => {
-                    let endpoint = Zeroizing::new(endpoint.as_str().to_owned());
-                    variables.set.push((ENDPOINT, endpoint));
+    variables.unset.extend(before.iter().map(|_| HOOK));
+    variables.unset.extend(own_token.then_some(TOKEN));
+    variables
+        .unset
+        .extend(env.endpoint_is_of_the_hook().then_some(ENDPOINT));
+    if env.beating_variable().is_none() || own_token {
+        match in_time(context.output) {
+            Ok(Some(found)) => {
+                let known = before.is_some_and(|before| before.name == found.name);
+                if !known {
+                    let note = format!("hfd: {TOKEN} is `{}` here", found.name);
+                    context.output.note(&note);
                 }
-                None if own_endpoint => variables.unset.push(ENDPOINT),
-                None => {}
+                variables = found.variables();
+                let endpoint = env.endpoint_is_of_the_hook() && found.endpoint.is_none();
+                variables.unset.extend(endpoint.then_some(ENDPOINT));
             }
-        }
-        other => {
-            if let Err(error) = other {
-                context.output.note(&format!("hfd: {}", error.message));
-            }
-            variables.unset.extend(before.iter().map(|_| HOOK));
-            variables.unset.extend(own.then_some(TOKEN));
-            variables.unset.extend(own_endpoint.then_some(ENDPOINT));
+            Ok(None) => {}
+            Err(error) => context.output.note(&format!("hfd: {}", error.message)),
         }
     }
     output::print(variables.written(form)?.as_bytes())
 }
 
-fn endpoint_of_hook<'a>(
-    own: &'a Endpoint,
-    set_by_hook: bool,
-    context: &Context,
-) -> Result<Option<&'a Endpoint>, Error> {
-    match set_by_hook {
-        true => Ok(Some(own).filter(|own| !own.is_default())),
-        false => endpoint_to_set(own, &context.env),
+/// How long a prompt waits.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What the directory has, where that is known in time.
+fn in_time(output: output::Output) -> Result<Option<OfDirectory>, Error> {
+    let (send, found) = mpsc::channel();
+    let worker = thread::Builder::new().spawn(move || {
+        let context = Context {
+            env: Environment::of_process(),
+            output,
+            no_input: true,
+        };
+        // Nobody hears it where it took too long.
+        drop(send.send(of_directory(&context)));
+    });
+    let late = || Error::new(Kind::TimedOut, "no answer in time");
+    worker.map_err(|_| late())?;
+    found.recv_timeout(PATIENCE).map_err(|_| late())?
+}
+
+/// The token of a directory that has one.
+struct OfDirectory {
+    name: String,
+    token: Secret,
+    endpoint: Option<Endpoint>,
+}
+
+fn of_directory(context: &Context) -> Result<Option<OfDirectory>, Error> {
+    let Here::Named(name) = rules::here(None, context)? else {
+        return Ok(None);
+    };
+    let shown = name.escaped();
+    let endpoint = context.env.endpoint()?;
+    match token::here(Here::Named(name), endpoint, &context.env)? {
+        Found::InEnvironment(_) => Ok(None),
+        Found::Kept(reply) => Ok(Some(OfDirectory {
+            name: shown,
+            endpoint: endpoint_to_set(&reply.endpoint, &context.env)?.cloned(),
+            token: reply.token,
+        })),
+    }
+}
+
+impl OfDirectory {
+    fn variables(&self) -> Variables {
+        let endpoint = self.endpoint.as_ref().map(Endpoint::as_str);
+        let hook = Hook {
+            mask: mask(self.token.expose()),
+            endpoint: endpoint.unwrap_or_default().to_owned(),
+            name: self.name.clone(),
+        };
+        let mut variables = Variables::default();
+        let value = Zeroizing::new(self.token.expose().to_owned());
+        variables.set.push((TOKEN, value));
+        variables.set.push((HOOK, Zeroizing::new(hook.marker())));
+        let endpoint = endpoint.map(|endpoint| Zeroizing::new(endpoint.to_owned()));
+        variables
+            .set
+            .extend(endpoint.map(|endpoint| (ENDPOINT, endpoint)));
+        variables
     }
 }
 

@@ -11,7 +11,7 @@ use super::completions::names;
 use super::token::{self, Found};
 use super::{ending_warning, note_ending};
 use crate::cli::parse_name;
-use crate::environment::Environment;
+use crate::environment::{Environment, HOOK};
 use crate::failure::Failure;
 use crate::live::{self, NotRun, Pinned};
 use crate::rules::{self, Here};
@@ -50,10 +50,18 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
     command
         .args(&arguments.command[1..])
         .env_remove("HF_TOKEN")
-        .env_remove("HUGGING_FACE_HUB_TOKEN");
+        .env_remove("HUGGING_FACE_HUB_TOKEN")
+        // What was chosen holds for hfd and git within, too, and is not the hook's to take back.
+        .env_remove(rules::SHELL)
+        .env_remove(HOOK);
+    if context.env.endpoint_is_of_the_hook() {
+        command.env_remove("HF_ENDPOINT");
+    }
     let error = if arguments.live {
         let pinned = pin(&here, context)?;
         set_endpoint(&mut command, &pinned.endpoint, &context.env)?;
+        // git and hfd know no HF_TOKEN_PATH of this kind.
+        command.env(rules::SHELL, pinned.name.as_str());
         match live::run(command, pinned, &context.env, context.output) {
             Ok(0) => return Ok(()),
             Ok(status) => return Err(Failure::Ended(status)),

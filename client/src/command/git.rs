@@ -74,6 +74,14 @@ fn set_up(scope: Scope, context: &Context) -> Result<(), Failure> {
     for hub in &hubs {
         config.set_up(hub, &helper)?;
     }
+    // git adds a line to the section of its address, where that is there already: above what follows it.
+    let config = Config::read(scope)?;
+    if let Some(hub) = hubs.iter().find(|hub| !config.is_set_up(hub, &helper)) {
+        context.output.note(&format!(
+            "another credential.helper stands after the section of {hub} in git's configuration, and is told the \
+             token, too: move it above, and repeat this"
+        ));
+    }
     if !seen {
         context.output.note(
             "`hf auth login --add-to-git-credential` will say that there is no helper: put git-credential-hfd \

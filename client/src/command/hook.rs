@@ -27,8 +27,10 @@ enum Shell {
 
 /// The status of the last command is kept for the prompt to show.
 const BASH: &str = r#"_hfd_hook() {
-  local status=$?
-  eval "$(command hfd env --hook --shell bash --no-input)"
+  local status=$? again=
+  if [[ $PWD == "${_hfd_seen-}" ]]; then again=--again; fi
+  _hfd_seen=$PWD
+  eval "$(command hfd env --hook --shell bash $again)"
   return $status
 }
 if [[ ";${PROMPT_COMMAND[*]:-};" != *";_hfd_hook;"* ]]; then
@@ -41,7 +43,10 @@ fi
 "#;
 
 const ZSH: &str = r#"_hfd_hook() {
-  eval "$(command hfd env --hook --shell zsh --no-input)"
+  local again=()
+  if [[ $PWD == "${_hfd_seen-}" ]]; then again=(--again); fi
+  _hfd_seen=$PWD
+  eval "$(command hfd env --hook --shell zsh $again)"
 }
 typeset -ag precmd_functions
 if (( ! ${precmd_functions[(I)_hfd_hook]} )); then
@@ -49,10 +54,15 @@ if (( ! ${precmd_functions[(I)_hfd_hook]} )); then
 fi
 "#;
 
-const FISH: &str = r"function _hfd_hook --on-event fish_prompt
-  command hfd env --hook --shell fish --no-input | source
+const FISH: &str = r#"function _hfd_hook --on-event fish_prompt
+  set -l again
+  if test "$PWD" = "$_hfd_seen"
+    set again --again
+  end
+  set -g _hfd_seen $PWD
+  command hfd env --hook --shell fish $again | source
 end
-";
+"#;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let script = match arguments.shell {

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use hfd_proto::{Error, Kind, escape};
+use hfd_proto::{Error, Kind, TokenName, escape};
 use serde::Serialize;
 
 use crate::Context;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::rules::{self, FILE_NAME, Text, Trusted};
+use crate::rules::{self, FILE_NAME, Trusted};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         let files = trusted.entries().iter();
         let files = files.map(|entry| File {
             path: &entry.path,
-            as_it_is: rules::read(&entry.path)
+            as_it_is: rules::read_rules(&entry.path)
                 .ok()
                 .flatten()
                 .is_some_and(|text| trusted.holds(&text)),
@@ -48,22 +48,22 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     }
     let path = rule_file(arguments.path.as_deref())?;
     if arguments.remove {
-        // The file may be gone.
-        let path = path.canonicalize().unwrap_or(path);
+        // The file may be gone, and its directory, too.
+        let path = rules::placed(&path).unwrap_or(path);
         let was = Trusted::change(&place, |trusted| trusted.remove(&path))?;
         return context.output.answer(&Ended { path: &path, was });
     }
-    let text = rules::read(&path)?.ok_or_else(|| no_file(&path))?;
+    let text = rules::read_rules(&path)?.ok_or_else(|| no_file(&path))?;
     let content = text.parse()?;
     let before = Trusted::load(&place)?;
     let changed = before.of(&text.path).is_some() && !before.holds(&text);
     Trusted::change(&place, |trusted| trusted.add(&text))?;
     let rules = content.rules.0.iter();
-    let rules = rules.map(|(pattern, name)| (pattern.to_string(), name.escaped()));
+    let rules = rules.map(|(pattern, name)| (pattern.to_string(), name));
     context.output.answer(&Begun {
         path: &text.path,
         changed,
-        all: content.all.as_ref().map(|name| name.escaped()),
+        all: content.all.as_ref(),
         rules: rules.collect(),
     })
 }
@@ -90,10 +90,18 @@ fn no_file(path: &Path) -> Error {
         .hint("`hfd use NAME` makes one for this directory")
 }
 
-/// Trusts a file that hfd itself has just written.
-pub(super) fn own(text: &Text, context: &Context) -> Result<(), Error> {
+/// Trusts a rule file that hfd itself has just written, where it still holds that; one that it has removed
+/// is not trusted any more.
+pub(super) fn own(path: &Path, content: &str, context: &Context) -> Result<(), Error> {
     let place = context.env.place()?;
-    Trusted::change(&place, |trusted| trusted.add(text)).map(drop)
+    let change = match rules::read_rules(path)? {
+        Some(text) if text.content == content => Trusted::change(&place, |all| all.add(&text)),
+        _ => {
+            let path = rules::placed(path).unwrap_or_else(|_| path.to_owned());
+            Trusted::change(&place, |all| all.remove(&path))
+        }
+    };
+    change.map(drop)
 }
 
 #[derive(Serialize)]
@@ -102,8 +110,8 @@ struct Begun<'a> {
     /// Whether it was trusted as it was before.
     changed: bool,
     #[serde(rename = "use")]
-    all: Option<String>,
-    rules: Vec<(String, String)>,
+    all: Option<&'a TokenName>,
+    rules: Vec<(String, &'a TokenName)>,
 }
 
 impl Answer for Begun<'_> {
@@ -116,10 +124,10 @@ impl Answer for Begun<'_> {
         };
         page.line(&format!("{path} is {now}:"));
         if let Some(name) = &self.all {
-            page.line(&format!("  here and below: {name}"));
+            page.line(&format!("  here and below: {}", name.escaped()));
         }
         for (pattern, name) in &self.rules {
-            page.line(&format!("  {pattern}: {name}"));
+            page.line(&format!("  {pattern}: {}", name.escaped()));
         }
     }
 }

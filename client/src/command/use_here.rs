@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
                 .into());
         }
     }
-    let before = rules::read(&path)?;
+    let before = rules::read_rules(&path)?;
     if let Some(text) = &before
         && !Trusted::load(&context.env.place()?)?.holds(text)
     {
@@ -80,9 +80,7 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         .hint("edit it by hand, and `hfd trust` it")
     })?;
     write(&path, &after)?;
-    if let Some(text) = rules::read(&path)? {
-        trust::own(&text, context)?;
-    }
+    trust::own(&path, &after, context)?;
     context.output.answer(&Used { path, name })
 }
 

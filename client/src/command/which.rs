@@ -46,7 +46,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
     let directory = match &arguments.dir {
-        Some(dir) => std::path::absolute(dir).map_err(|error| {
+        // As a program sees it that is there: `..` and links lead where they lead.
+        Some(dir) => dir.canonicalize().map_err(|error| {
             let dir = escape(&dir.to_string_lossy());
             hfd_proto::Error::new(Kind::Usage, format!("{dir}: {error}"))
         })?,

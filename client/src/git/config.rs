@@ -92,7 +92,8 @@ impl Config {
         Ok(())
     }
 
-    fn is_set_up(&self, hub: &Endpoint, helper: &str) -> bool {
+    /// Whether git asks hfd for a Hub, and tells nobody else.
+    pub(crate) fn is_set_up(&self, hub: &Endpoint, helper: &str) -> bool {
         let key = format!("credential.{hub}.helper");
         // A helper for every address that stands after ours is not taken back by it.
         let is_others = |(key, value): &&(String, String)| key == HELPER && !is_ours(value);
@@ -127,7 +128,7 @@ impl Config {
         let mut ours: Vec<_> = general.into_iter().filter(|value| is_ours(value)).collect();
         ours.dedup();
         for value in &ours {
-            self.write(&["--unset-all", HELPER, &exactly(value)])?;
+            self.write(&["--fixed-value", "--unset-all", HELPER, value])?;
         }
         Ok(!ours.is_empty() || !self.hubs().is_empty())
     }
@@ -209,18 +210,6 @@ fn git(scope: Scope, words: &[&str], also: &[i32]) -> Result<Vec<u8>, Error> {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = escape(said.lines().next().unwrap_or("it says nothing"));
     Err(Error::new(Kind::Other, format!("git config: {said}")))
-}
-
-/// A value as the extended regular expression that `git config` wants.
-fn exactly(value: &str) -> String {
-    let mut pattern = String::from("^");
-    for character in value.chars() {
-        if character.is_ascii_punctuation() {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern + "$"
 }
 
 /// How git is told of the helper: by its path where that needs no quoting, and else as a piece of shell.
@@ -358,8 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_matched_as_it_is() {
-        assert_eq!(exactly("!'/a b/x.y' é"), r"^\!\'\/a b\/x\.y\' é$");
+    fn a_path_is_quoted_for_the_shell() {
         assert_eq!(quoted("/it's"), r"'/it'\''s'");
     }
 

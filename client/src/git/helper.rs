@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
+use std::path::{Component, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -29,11 +30,7 @@ type Answer = Zeroizing<Vec<u8>>;
 
 /// Does what git asks. There is no failure: without an answer git asks the next helper, or a person.
 pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
-    // It is read before anything else, also where nothing is done with it: git may still be writing.
-    let attributes = Attributes::read(io::stdin().lock()).ok().flatten();
-    if let Some(attributes) = attributes
-        && let Some(answer) = in_time(operation, attributes, env)
-    {
+    if let Some(answer) = in_time(operation, env) {
         // git has gone where it cannot be written.
         drop(output::print(&answer));
     }
@@ -41,18 +38,21 @@ pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
 }
 
 /// The answer, where there is one in time. What takes longer ends with this process.
-fn in_time(operation: &OsStr, attributes: Attributes, env: Environment) -> Option<Answer> {
+fn in_time(operation: &OsStr, env: Environment) -> Option<Answer> {
     let work: fn(&Attributes, &Environment) -> Result<Option<Answer>, Error> =
         match operation.to_str()? {
             "get" => get,
             "erase" => erase,
             // `store`: what is to be kept is kept by a login. And whatever git thinks of next.
-            _ => return None,
+            _ => |_, _| Ok(None),
         };
     let (send, answer) = mpsc::channel();
     let worker = thread::Builder::new().spawn(move || {
+        // It is read also where nothing is done with it: git may still be writing.
+        let attributes = Attributes::read(io::stdin().lock()).ok().flatten();
+        let answer = attributes.map_or(Ok(None), |attributes| work(&attributes, &env));
         // Nobody hears it where it took too long.
-        drop(send.send(work(&attributes, &env)));
+        drop(send.send(answer));
     });
     worker.ok()?;
     answer.recv_timeout(PATIENCE).ok()?.ok()?
@@ -64,7 +64,7 @@ fn get(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
     let Some(endpoint) = asked.endpoint() else {
         return Ok(None);
     };
-    let said = Said::about(&rules::current_directory()?, None, env)?;
+    let said = Said::about(&directory(env)?, None, env)?;
     let user = asked.username.as_deref().filter(|user| *user != ANYBODY);
     let question = Select {
         endpoint: Some(endpoint),
@@ -86,6 +86,17 @@ fn get(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
     let user = asked.username.clone().or(user);
     let user = user.as_deref().unwrap_or(ANYBODY);
     Ok(value.and_then(|value| answer(user, &value, ends)))
+}
+
+/// Where the person is: git goes to the top of the work tree, and says from where it came.
+fn directory(env: &Environment) -> Result<PathBuf, Error> {
+    let prefix = env.raw("GIT_PREFIX").map(PathBuf::from);
+    let within = prefix.filter(|prefix| {
+        prefix
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    });
+    Ok(rules::current_directory()?.join(within.unwrap_or_default()))
 }
 
 /// As git reads it; nothing where a value would be more than its line.

@@ -132,7 +132,8 @@ pub(crate) fn owner(file: &File) -> io::Result<String> {
     Ok(file.metadata()?.uid().to_string())
 }
 
-/// Whether no other user, but for root, could have written a file.
+/// Whether the file is this person's or root's, and not everybody's to write. What a group of theirs may do is
+/// their own choice, as in the daemon's configuration.
 pub(crate) fn is_ours_alone(file: &File) -> io::Result<bool> {
     let metadata = file.metadata()?;
     let ours = metadata.uid() == rustix::process::geteuid().as_raw() || metadata.uid() == 0;

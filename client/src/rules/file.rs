@@ -14,7 +14,7 @@ use crate::os;
 pub(crate) const FILE_NAME: &str = ".hfd.toml";
 
 /// More than rules for a directory need; a mistaken path does not fill the memory.
-const MAX_FILE: u64 = 256 * 1024;
+const MAX_RULES: u64 = 16 * 1024;
 
 /// A rule file that is there.
 #[derive(Debug)]
@@ -27,7 +27,8 @@ pub(crate) struct Found {
 /// A file as it was read, through one descriptor.
 #[derive(Debug)]
 pub(crate) struct Text {
-    /// By its absolute path, without links.
+    /// By its absolute path: of a directory without links, and the name there. What a link leads to is another
+    /// file, which may be trusted where the link is not.
     pub(crate) path: PathBuf,
     /// Whose it is.
     pub(crate) owner: String,
@@ -60,7 +61,7 @@ pub(super) fn first_line(error: &toml::de::Error) -> String {
 pub(crate) fn upwards(directory: &Path) -> impl Iterator<Item = Found> + '_ {
     directory.ancestors().filter_map(|directory| {
         let path = directory.join(FILE_NAME);
-        match read(&path) {
+        match read(&path, MAX_RULES) {
             Ok(None) => None,
             Ok(text) => Some(Found { path, text }),
             Err(_) => Some(Found { path, text: None }),
@@ -74,8 +75,13 @@ pub(crate) fn nearest(directory: &Path) -> Option<PathBuf> {
     found.next().map(|found| found.path)
 }
 
-/// Reads a file; `None` where there is none.
-pub(crate) fn read(path: &Path) -> Result<Option<Text>, Error> {
+/// Reads a rule file; `None` where there is none.
+pub(crate) fn read_rules(path: &Path) -> Result<Option<Text>, Error> {
+    read(path, MAX_RULES)
+}
+
+/// Reads a file of at most so many bytes; `None` where there is none.
+pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Text>, Error> {
     let shown = escape(&path.to_string_lossy());
     let cannot = |why: String| Error::new(Kind::Other, format!("{shown} cannot be read: {why}"));
     // A FIFO would wait for its writer for ever.
@@ -97,14 +103,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Text>, Error> {
             return Err(io::Error::other("it is not a regular file"));
         }
         let mut content = String::new();
-        (&mut file)
-            .take(MAX_FILE + 1)
-            .read_to_string(&mut content)?;
-        if content.len() as u64 > MAX_FILE {
+        (&mut file).take(limit + 1).read_to_string(&mut content)?;
+        if content.len() as u64 > limit {
             return Err(io::Error::other("it is too large"));
         }
         Ok(Text {
-            path: path.canonicalize()?,
+            path: placed(path)?,
             owner: os::owner(&file)?,
             content,
             file,
@@ -113,4 +117,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Text>, Error> {
     text(file)
         .map(Some)
         .map_err(|error| cannot(error.to_string()))
+}
+
+/// The path of a file, there or not: its directory's without links, and its name there.
+pub(crate) fn placed(path: &Path) -> io::Result<PathBuf> {
+    match (path.parent(), path.file_name()) {
+        (Some(directory), Some(name)) => Ok(directory.canonicalize()?.join(name)),
+        _ => Err(io::ErrorKind::InvalidFilename.into()),
+    }
 }

@@ -12,14 +12,17 @@ use hfd_proto::{Error, Kind, Rule, Select, Selected, Source, TokenName, Verdict,
 use serde::Deserialize;
 
 use file::Found;
-pub(crate) use file::{FILE_NAME, Text, nearest, read};
+pub(crate) use file::{FILE_NAME, nearest, placed, read_rules};
 pub(crate) use trust::Trusted;
 
 use crate::environment::Environment;
 use crate::{Context, os, session};
 
+/// As the daemon reads at most.
+const MAX_CONFIG: u64 = 256 * 1024;
+
 /// The variable that chooses a token for one shell.
-const SHELL: &str = "HFD_AS";
+pub(crate) const SHELL: &str = "HFD_AS";
 
 /// All that is said about a directory, in the order in which [`Select`] wants it.
 #[derive(Debug, Default)]
@@ -79,9 +82,11 @@ impl Said {
 
     fn take(&mut self, found: Found, trusted: &Trusted) {
         let path = found.path;
+        // For people to read: JSON has no other text.
+        let shown = PathBuf::from(path.to_string_lossy().into_owned());
         let rule = |pattern, name| Rule {
             source: Source::File,
-            path: Some(path.clone()),
+            path: Some(shown.clone()),
             pattern,
             name,
         };
@@ -119,7 +124,7 @@ pub(crate) fn here(argument: Option<&TokenName>, context: &Context) -> Result<He
     for path in &said.untrusted {
         let path = path.display();
         context.output.note(&format!(
-            "{path} is not trusted, so its rules do not count; `hfd trust` shows them and trusts it"
+            "{path} is not trusted, so its rules do not count; `hfd trust {path}` shows them and trusts it"
         ));
     }
     let active = if by_hook { Here::Active } else { Here::Session };
@@ -186,7 +191,7 @@ fn configured(env: &Environment) -> Result<(Option<PathBuf>, Rules), Error> {
     let Some(path) = config_dir(|name| env.raw(name)).map(|dir| dir.join("config.toml")) else {
         return Ok(none);
     };
-    let Some(text) = read(&path)? else {
+    let Some(text) = file::read(&path, MAX_CONFIG)? else {
         return Ok(none);
     };
     let shown = escape(&path.to_string_lossy());

@@ -1,10 +1,9 @@
 //! Which rule files the person has trusted: by path, owner and every byte that they held then.
 //!
-//! The contents themselves are kept, in the state directory: no digest has to be believed, and what has
-//! changed since can be shown.
+//! The contents themselves are kept, in the state directory: no digest has to be believed.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use hfd_proto::os::{Own, open_own};
@@ -13,6 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::file::{Text, read};
 use crate::os;
+
+/// What all of them may take, as it is written down.
+const MAX_TRUSTED: u64 = 4 * 1024 * 1024;
 
 /// The rule files that are trusted.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -31,7 +33,7 @@ impl Trusted {
     /// Reads them.
     pub(crate) fn load(place: &Place) -> Result<Self, Error> {
         let path = place.state_dir().join("trusted.json");
-        let Some(text) = read(&path)? else {
+        let Some(text) = read(&path, MAX_TRUSTED)? else {
             return Ok(Self::default());
         };
         let wrong = |why: &str| {
@@ -103,6 +105,11 @@ impl Trusted {
         let written = serde_json::to_vec(self)
             .map_err(Into::into)
             .and_then(|bytes| {
+                if bytes.len() as u64 > MAX_TRUSTED {
+                    return Err(io::Error::other(
+                        "too much is trusted; `hfd trust --remove` takes some of it back",
+                    ));
+                }
                 let mut file = open_own(&new, Own::Emptied)?;
                 file.write_all(&bytes)?;
                 os::flush(&file)?;

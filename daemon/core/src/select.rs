@@ -37,6 +37,8 @@ pub enum Answer {
     Environment,
     /// One that is not there.
     Missing(TokenName),
+    /// One of the user that the address names; there is none.
+    OfUser,
     /// One that a person named, and that belongs to another Hub than is asked about.
     OtherHub(TokenName),
     /// None.
@@ -61,6 +63,22 @@ pub fn select(
         let verdict = match (&said, token) {
             (
                 Said {
+                    source: Source::User,
+                    name: None,
+                    ..
+                },
+                _,
+            ) if answer == Answer::Nothing => Verdict::Missing,
+            (
+                Said {
+                    source: Source::User,
+                    name: None,
+                    ..
+                },
+                _,
+            ) => Verdict::Outranked,
+            (
+                Said {
                     untrusted: true, ..
                 },
                 _,
@@ -77,6 +95,7 @@ pub fn select(
             (Verdict::Chosen, None) => answer = Answer::Environment,
             (Verdict::Chosen, Some(name)) => answer = Answer::Token(name.clone()),
             (Verdict::Missing, Some(name)) => answer = Answer::Missing(name.clone()),
+            (Verdict::Missing, None) => answer = Answer::OfUser,
             (Verdict::OtherHub, Some(name)) if said.source == Source::Argument => {
                 answer = Answer::OtherHub(name.clone());
             }
@@ -152,12 +171,18 @@ fn in_order<'a>(
         ..plain(Source::Environment, None)
     }));
     if let Some(user) = &question.user {
-        let theirs = |token: &&Candidate<'_>| token.user == Some(user) && fits(token.endpoint);
-        let mut theirs: Vec<_> = tokens.iter().filter(theirs).collect();
+        let there: Vec<_> = tokens.iter().filter(|token| fits(token.endpoint)).collect();
+        let is_theirs = |name: &str| name.eq_ignore_ascii_case(user);
+        let theirs = there
+            .iter()
+            .filter(|token| token.user.is_some_and(is_theirs));
         // The active one of several, else the first by name.
-        theirs.sort_by_key(|token| (!token.active, token.name));
-        let first = theirs.first().map(|token| token.name.clone());
-        said.extend(first.map(|name| plain(Source::User, Some(name))));
+        let first = theirs.min_by_key(|token| (!token.active, token.name));
+        let first = first.map(|token| token.name.clone());
+        // It is theirs, or it may be, of whom the Hub was never asked; else there is none.
+        if first.is_some() || there.iter().all(|token| token.user.is_some()) {
+            said.push(plain(Source::User, first));
+        }
     }
     said.extend(closest_first(rules(Source::File, true).collect()));
     said.extend(closest_first(rules(Source::Configuration, true).collect()));

@@ -164,6 +164,7 @@ fn ours(case: &Case) -> Value {
         Answer::Token(name) => json!(["token", name]),
         Answer::Environment => json!(["environment"]),
         Answer::Missing(name) => json!(["missing", name]),
+        Answer::OfUser => json!(["of-user"]),
         Answer::OtherHub(name) => json!(["other-hub", name]),
         Answer::Nothing => json!(["nothing"]),
     };
@@ -184,6 +185,13 @@ fn ten_thousand_questions_are_answered_as_a_second_implementation_answers_them()
         assert_eq!(ours, theirs, "{}", serde_json::to_string(case).unwrap());
         answers.insert(ours["answer"][0].as_str().unwrap().to_owned());
     }
-    let all = ["environment", "missing", "nothing", "other-hub", "token"];
+    let all = [
+        "environment",
+        "missing",
+        "nothing",
+        "of-user",
+        "other-hub",
+        "token",
+    ];
     assert_eq!(answers.into_iter().collect::<Vec<_>>(), all);
 }

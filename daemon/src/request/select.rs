@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hfd_core::select::{Answer, Candidate, select};
-use hfd_proto::{Chosen, Error, Kind, Select, Selected, Token, TokenName};
+use hfd_proto::{Chosen, Error, Home, Kind, Select, Selected, Token, TokenName, escape};
 
 use super::{follow, token};
 use crate::daemon::Daemon;
@@ -13,7 +13,8 @@ use crate::snapshot::Snapshot;
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: Select) -> Result<Selected, Error> {
     follow(daemon, request.home.as_ref()).await;
     let snapshot = daemon.snapshot();
-    let active = snapshot.active(request.home.as_ref());
+    let active = active(daemon, &snapshot, request.home.as_ref()).await;
+    let active = active.as_ref();
     let tokens = snapshot.index.tokens.iter();
     let tokens: Vec<_> = tokens
         .map(|(name, record)| Candidate {
@@ -29,6 +30,7 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Select) -> Result<Sele
         Answer::Environment => Ok(None),
         Answer::Token(name) => chosen(daemon, &snapshot, &request, name).await.map(Some),
         Answer::Missing(name) => snapshot.token(&name).map(|_| None),
+        Answer::OfUser => Err(of_user(&request)),
         Answer::OtherHub(name) => Err(other_hub(&snapshot, &request, &name)),
         Answer::Nothing => Err(not_logged_in()),
     };
@@ -41,6 +43,23 @@ pub(super) async fn answer(daemon: &Arc<Daemon>, request: Select) -> Result<Sele
         error,
         considered: selection.considered,
     })
+}
+
+/// The active token of the home. One that is no mirror is looked at, as a lookup does.
+async fn active(
+    daemon: &Arc<Daemon>,
+    snapshot: &Snapshot,
+    home: Option<&Home>,
+) -> Option<TokenName> {
+    let home = home?;
+    if snapshot.index.mirrors.contains_key(home) {
+        return snapshot.active(Some(home)).cloned();
+    }
+    let wanted = Token {
+        home: Some(home.clone()),
+        ..Token::default()
+    };
+    token::answer(daemon, wanted).await.ok()?.name
 }
 
 async fn chosen(
@@ -70,6 +89,15 @@ async fn chosen(
         token,
         name,
     })
+}
+
+fn of_user(request: &Select) -> Error {
+    let user = escape(request.user.as_deref().unwrap_or_default());
+    Error::new(
+        Kind::NoSuchToken,
+        format!("there is no token of the user `{user}` at that Hub"),
+    )
+    .hint("`hfd login` adds one")
 }
 
 fn other_hub(snapshot: &Snapshot, request: &Select, name: &TokenName) -> Error {

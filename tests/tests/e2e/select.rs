@@ -169,3 +169,21 @@ fn what_is_wrong_in_a_rule_is_said() {
     let none = sandbox.hfd(["trust"]).exits(2);
     none.notes("there is no rule file").notes("hfd use NAME");
 }
+
+#[test]
+fn a_directory_of_another_name_has_no_rules_of_this_one() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    sandbox.logged_in("play");
+    let project = project(&sandbox, None);
+    sandbox.hfd(["use", "work"]).within(&project).ok();
+    let beside = sandbox.home().join("src/beside");
+    fs::create_dir(&beside).unwrap();
+    let dir = format!("{}/../beside", sandbox.shown(&project).to_str().unwrap());
+    let chosen = which(&sandbox, &["--dir", &dir], &project);
+    assert_eq!(chosen["chosen"]["name"], "play");
+    // What was trusted here is not trusted again for whoever comes here next.
+    sandbox.hfd(["use", "--unset"]).within(&project).ok();
+    fs::write(project.join(".hfd.toml"), "use = \"work\"\n").unwrap();
+    assert_eq!(which(&sandbox, &[], &project)["chosen"]["name"], "play");
+}

@@ -63,10 +63,15 @@ def answer(case):
         said.append((strength(index, rule), rule["source"], rule))
     if "environment" in question:
         said.append(((2,), "environment", {"hub": question["environment"]}))
-    theirs = [t for t in tokens.values() if t["user"] == question.get("user") and fits(t["endpoint"])]
-    if "user" in question and theirs:
-        best = min(theirs, key=lambda t: (not t["active"], t["name"].encode()))
-        said.append(((3,), "user", {"name": best["name"]}))
+    if "user" in question:
+        there = [t for t in tokens.values() if fits(t["endpoint"])]
+        wanted = question["user"].lower()
+        theirs = [t for t in there if (t["user"] or "").lower() == wanted]
+        if theirs:
+            best = min(theirs, key=lambda t: (not t["active"], t["name"].encode()))
+            said.append(((3,), "user", {"name": best["name"]}))
+        elif None not in [t["user"] for t in there]:
+            said.append(((3,), "user", {"name": None}))
     active = [t for t in tokens.values() if t["active"]]
     if active:
         said.append(((8,), "active", {"name": active[0]["name"]}))
@@ -83,6 +88,8 @@ def answer(case):
             verdict = "other-repository"
         elif result is not None:
             verdict = "outranked"
+        elif source == "user" and name is None:
+            verdict = "missing"
         elif source == "environment":
             verdict = "chosen" if fits(rule["hub"]) else "other-hub"
         elif name not in tokens:
@@ -92,7 +99,7 @@ def answer(case):
         if verdict == "chosen":
             result = ["environment"] if source == "environment" else ["token", name]
         elif verdict == "missing":
-            result = ["missing", name]
+            result = ["missing", name] if name is not None else ["of-user"]
         elif verdict == "other-hub" and source == "argument":
             result = ["other-hub", name]
         verdicts.append([source, verdict, name])

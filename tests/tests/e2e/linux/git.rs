@@ -395,6 +395,19 @@ fn a_helper_that_came_later_is_told_nothing_either() {
 }
 
 #[test]
+fn a_section_that_stands_above_a_helper_is_told_of() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    let before = "[credential \"https://huggingface.co\"]\n\tusername = alice\n[credential]\n\thelper = store\n";
+    std::fs::write(sandbox.home().join(".gitconfig"), before).unwrap();
+    let setup = sandbox.hfd(["git", "setup"]).ok();
+    setup.notes("stands after the section of https://huggingface.co");
+    sandbox.hfd(["git", "unset"]).ok();
+    let after = std::fs::read_to_string(sandbox.home().join(".gitconfig")).unwrap();
+    assert_eq!(after, before);
+}
+
+#[test]
 fn what_hf_does_with_gits_helpers_does_no_harm() {
     let sandbox = Sandbox::new();
     // Whose tokens hf writes.
