@@ -1,7 +1,7 @@
 //! A mock Hub as a program.
 //!
 //! `mock-hub` reads accounts from its standard input, one JSON object a line with a `token` beside
-//! the keys of an account; says where it listens once it has them; serves until its process is
+//! the keys of an account, or with a `repository` and the `directory` for it; says where it listens once it has them; serves until its process is
 //! ended.
 //!
 //! `mock-hub --control` says where it listens at once, then does what each line of its standard
@@ -9,6 +9,7 @@
 //! the [`Order`]s, such as `{"do":"approve","code":"ABCD-EFGH","user":"alice"}`.
 
 use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hfd_e2e::hub::{Account, Failure, Hub, Policy};
@@ -16,10 +17,17 @@ use hfd_e2e::{eventually, processes};
 use serde_json::{Value, json};
 
 #[derive(serde::Deserialize)]
-struct Line {
-    token: String,
-    #[serde(flatten)]
-    account: Account,
+#[serde(untagged)]
+enum Line {
+    Repository {
+        repository: String,
+        directory: PathBuf,
+    },
+    Token {
+        token: String,
+        #[serde(flatten)]
+        account: Account,
+    },
 }
 
 /// What a script can ask of the Hub; times are in seconds.
@@ -91,8 +99,13 @@ fn main() -> io::Result<()> {
 fn serve() -> io::Result<()> {
     let hub = Hub::start()?;
     for line in io::stdin().lock().lines() {
-        let Line { token, account } = serde_json::from_str(&line?)?;
-        hub.add(&token, account);
+        match serde_json::from_str(&line?)? {
+            Line::Repository {
+                repository,
+                directory,
+            } => hub.add_repository(&directory, &repository),
+            Line::Token { token, account } => hub.add(&token, account),
+        }
     }
     say(&hub.endpoint())?;
     loop {
