@@ -92,7 +92,7 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct GitCredential {
-    /// Accepted for compatibility; git's own credential helpers get no copy
+    /// Accepted for compatibility; `hfd git setup` has git ask hfd, and no copy is made
     #[arg(long, overrides_with = "no_add_to_git_credential")]
     add_to_git_credential: bool,
     #[arg(long, hide = true)]
@@ -128,8 +128,7 @@ impl GitCredential {
     fn note(&self, context: &Context) {
         if self.add_to_git_credential {
             context.output.note(
-                "--add-to-git-credential has no effect: hfd leaves no copies in git's \
-                 credential helpers",
+                "--add-to-git-credential makes no copy: `hfd git setup` has git ask hfd for the token",
             );
         }
     }
