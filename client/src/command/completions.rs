@@ -41,8 +41,15 @@ fn script(shell: &str) -> Result<Vec<u8>, Error> {
     completer
         .write_registration(ASKED, "hfd", "hfd", "hfd", &mut script)
         .map_err(failed)?;
+    if shell == "zsh" {
+        script.extend_from_slice(ZSH_AUTOLOADED);
+    }
     Ok(script)
 }
+
+/// Where zsh has found the script in its `fpath`, it is the body of a function `_hfd`, called for the first Tab.
+const ZSH_AUTOLOADED: &[u8] =
+    b"if [[ ${funcstack[1]} == _hfd ]]; then _clap_dynamic_completer_hfd \"$@\"; fi\n";
 
 /// Answers a shell; it asks by [`ASKED`].
 pub(crate) fn answer(arguments: &[OsString]) -> Result<(), Failure> {

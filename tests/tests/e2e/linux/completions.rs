@@ -41,6 +41,14 @@ fn zsh_completes_commands_and_names() {
 }
 
 #[test]
+fn zsh_finds_the_script_in_its_path() {
+    completes(
+        "zsh -f",
+        "hfd completions zsh >_hfd; fpath+=(~); autoload -U compinit; compinit -u -D",
+    );
+}
+
+#[test]
 fn fish_completes_commands_and_names() {
     completes("fish --no-config", "hfd completions fish | source");
 }
