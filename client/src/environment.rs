@@ -34,19 +34,14 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
+    /// What stands for a token in the marker; nothing for one that is too short to be shown in part.
+    pub(crate) fn mask_of(token: &Secret) -> String {
+        token.masked().unwrap_or_default()
+    }
+
     /// As the variable has it.
     pub(crate) fn marker(&self) -> String {
         format!("{}|{}|{}", self.mask, self.endpoint, self.name)
-    }
-}
-
-/// A token as it is shown: its first three and last four characters. Of a short one nothing is left.
-pub(crate) fn mask(token: &str) -> String {
-    match (token.get(..3), token.len().checked_sub(4)) {
-        (Some(first), Some(last)) if token.len() >= 12 => {
-            format!("{first}****{}", token.get(last..).unwrap_or_default())
-        }
-        _ => "****".to_owned(),
     }
 }
 
@@ -163,11 +158,12 @@ impl Environment {
     /// Whether `HF_TOKEN` is what the hook of a shell has put there (`hfd hook`), and not a word of the
     /// person's.
     pub(crate) fn token_is_of_the_hook(&self) -> bool {
+        let Some(hook) = self.hook() else {
+            return false;
+        };
         let token = self.text("HF_TOKEN").map(zeroize::Zeroizing::new);
-        match (self.hook(), token) {
-            (Some(hook), Some(token)) => hook.mask == mask(&token),
-            _ => false,
-        }
+        let token = token.and_then(|token| Secret::parse(&token).ok());
+        token.is_some_and(|token| hook.mask == Hook::mask_of(&token))
     }
 
     /// Whether `HF_ENDPOINT` is the hook's, and not a word of the person's.

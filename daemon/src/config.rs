@@ -223,7 +223,7 @@ fn wrong(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         Kind::Usage,
         escape(&scrub(&format!("{}, line {line}: {what}", path.display()))),
     )
-    .hint("the keys and their values are described in hfd(1)")
+    .hint("the README describes the keys and their values")
 }
 
 /// One of the stores that this platform has.

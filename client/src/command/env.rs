@@ -14,8 +14,9 @@ use super::completions::names;
 use super::exec::endpoint_to_set;
 use super::token::{self, Found};
 use crate::cli::parse_name;
-use crate::environment::{Environment, HOOK, Hook, mask};
+use crate::environment::{Environment, HOOK, Hook};
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::rules::{self, Here};
 use crate::{Context, output};
 
@@ -66,12 +67,8 @@ pub(crate) fn run(arguments: &Arguments, context: &Context) -> Result<(), Failur
         None => of_this_shell(context),
     };
     if arguments.hook {
-        let context = Context {
-            env: Environment::of_process(),
-            output: context.output.without_notes(arguments.again),
-            no_input: true,
-        };
-        return follow(form, &context);
+        let output = context.output.without_notes(arguments.again);
+        return follow(form, output, &context.env);
     }
     let here = rules::here(arguments.name.as_ref(), context)?;
     let variables = variables(here, context)?;
@@ -119,8 +116,7 @@ fn variables(here: Here, context: &Context) -> Result<Variables, Error> {
 
 /// For the hook, which runs before each prompt: a directory that names a token has it in the environment,
 /// and elsewhere it is taken out again. What a person has set stays.
-fn follow(form: Form, context: &Context) -> Result<(), Failure> {
-    let env = &context.env;
+fn follow(form: Form, output: Output, env: &Environment) -> Result<(), Failure> {
     let before = env.hook();
     let own_token = env.token_is_of_the_hook();
     let mut variables = Variables::default();
@@ -130,19 +126,19 @@ fn follow(form: Form, context: &Context) -> Result<(), Failure> {
         .unset
         .extend(env.endpoint_is_of_the_hook().then_some(ENDPOINT));
     if env.beating_variable().is_none() || own_token {
-        match in_time(context.output) {
+        match in_time(output) {
             Ok(Some(found)) => {
                 let known = before.is_some_and(|before| before.name == found.name);
                 if !known {
                     let note = format!("hfd: {TOKEN} is `{}` here", found.name);
-                    context.output.note(&note);
+                    output.note(&note);
                 }
                 variables = found.variables();
                 let endpoint = env.endpoint_is_of_the_hook() && found.endpoint.is_none();
                 variables.unset.extend(endpoint.then_some(ENDPOINT));
             }
             Ok(None) => {}
-            Err(error) => context.output.note(&format!("hfd: {}", error.message)),
+            Err(error) => output.note(&format!("hfd: {}", error.message)),
         }
     }
     output::print(variables.written(form)?.as_bytes())
@@ -152,7 +148,7 @@ fn follow(form: Form, context: &Context) -> Result<(), Failure> {
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the directory has, where that is known in time.
-fn in_time(output: output::Output) -> Result<Option<OfDirectory>, Error> {
+fn in_time(output: Output) -> Result<Option<OfDirectory>, Error> {
     let (send, found) = mpsc::channel();
     let worker = thread::Builder::new().spawn(move || {
         let context = Context {
@@ -195,7 +191,7 @@ impl OfDirectory {
     fn variables(&self) -> Variables {
         let endpoint = self.endpoint.as_ref().map(Endpoint::as_str);
         let hook = Hook {
-            mask: mask(self.token.expose()),
+            mask: Hook::mask_of(&self.token),
             endpoint: endpoint.unwrap_or_default().to_owned(),
             name: self.name.clone(),
         };

@@ -70,6 +70,7 @@ impl Said {
             said.take(found, trusted);
         }
         let (path, rules) = configured(env)?;
+        let path = path.as_deref().map(shown);
         said.rules
             .extend(rules.0.into_iter().map(|(pattern, name)| Rule {
                 source: Source::Configuration,
@@ -82,11 +83,9 @@ impl Said {
 
     fn take(&mut self, found: Found, trusted: &Trusted) {
         let path = found.path;
-        // For people to read: JSON has no other text.
-        let shown = PathBuf::from(path.to_string_lossy().into_owned());
         let rule = |pattern, name| Rule {
             source: Source::File,
-            path: Some(shown.clone()),
+            path: Some(shown(&path)),
             pattern,
             name,
         };
@@ -106,6 +105,11 @@ impl Said {
             }
         }
     }
+}
+
+/// A path for people to read: JSON has no other text than Unicode.
+fn shown(path: &Path) -> PathBuf {
+    path.to_string_lossy().into_owned().into()
 }
 
 /// Which token a program gets that is run in the current directory. The daemon is asked only where
