@@ -53,6 +53,15 @@ impl Client {
         }
     }
 
+    /// The path of one of its programs: `python`, or a command of its own.
+    ///
+    /// # Panics
+    /// When the path is not UTF-8.
+    pub fn program(&self, name: &str) -> String {
+        let path = self.venv.join("bin").join(name).into_os_string();
+        path.into_string().expect("a path in UTF-8")
+    }
+
     /// Its command line: `login`, `logout`, or `switch` and `list`, which it has below `auth` from
     /// the beginning. It does not look for a newer version of itself.
     pub fn auth<'s, A: AsRef<OsStr>>(

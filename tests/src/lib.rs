@@ -17,6 +17,7 @@
 pub mod canary;
 pub mod hub;
 pub mod processes;
+pub mod tables;
 
 mod bus;
 mod client;

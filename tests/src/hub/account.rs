@@ -53,6 +53,11 @@ impl Account {
         self
     }
 
+    /// Whether the repositories of this owner are the account's.
+    pub(super) fn owns(&self, owner: &str) -> bool {
+        self.user == owner || self.orgs.iter().any(|org| org == owner)
+    }
+
     /// The answer of a browser login's token, which ends at a time (`auth.expiresAt` of
     /// huggingface.js `who-am-i.ts`).
     pub(crate) fn whoami_until(&self, expires: Timestamp) -> Value {

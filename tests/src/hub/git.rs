@@ -7,8 +7,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::account::Account;
@@ -43,7 +41,7 @@ impl Wanted {
 
     /// Whether this person may see and change it.
     pub(super) fn is_open_to(&self, account: &Account) -> bool {
-        account.user == self.owner || account.orgs.contains(&self.owner)
+        account.owns(&self.owner)
     }
 
     /// Answers; `directory` is where the repositories are.
@@ -162,13 +160,6 @@ pub(super) fn make(directory: &Path, owner: &str, name: &str) {
         assert!(status.is_ok_and(|status| status.success()), "git {words:?}");
     };
     git(&["init", "--quiet", "--bare", "--initial-branch=main"]);
-}
-
-/// The password of Basic authentication.
-pub(super) fn password(seen: &Seen) -> Option<String> {
-    let encoded = seen.headers.get("authorization")?.strip_prefix("Basic ")?;
-    let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
-    Some(pair.split_once(':')?.1.to_owned())
 }
 
 /// What a repository answers that is not open: not even that it is there.

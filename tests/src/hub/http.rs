@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// No client of ours sends a request head or a body of this size, what the tests push included; it bounds what a broken one can
 /// make us hold.
 const LIMIT: usize = 1024 * 1024;
@@ -20,6 +23,18 @@ impl Seen {
     /// The token in `Authorization: Bearer …`.
     pub fn bearer(&self) -> Option<&str> {
         self.headers.get("authorization")?.strip_prefix("Bearer ")
+    }
+
+    /// The password of Basic authentication: git's token.
+    pub fn password(&self) -> Option<String> {
+        let encoded = self.headers.get("authorization")?.strip_prefix("Basic ")?;
+        let pair = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+        Some(pair.split_once(':')?.1.to_owned())
+    }
+
+    /// The token, however it is carried.
+    pub fn token(&self) -> Option<String> {
+        self.bearer().map(str::to_owned).or_else(|| self.password())
     }
 }
 

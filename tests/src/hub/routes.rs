@@ -108,6 +108,7 @@ impl State {
             ("POST", "/oauth/device") => self.device(request, now),
             ("POST", "/oauth/token") => self.token(request, now),
             ("POST", "/api/credentials/revoke") => self.revoke(request.body),
+            ("GET", path) if path.starts_with("/api/models/") => self.model(request.seen, now),
             _ => self.git(request, now).unwrap_or_else(|| refuse(404)),
         }
     }
@@ -116,7 +117,8 @@ impl State {
     fn git(&mut self, request: &Request<'_>, now: Instant) -> Option<Answer> {
         let wanted = git::Wanted::of(request.seen)?;
         let directory = self.repositories.clone()?;
-        let account = git::password(request.seen).and_then(|token| self.whose(&token, now).ok());
+        let account = request.seen.password();
+        let account = account.and_then(|token| self.whose(&token, now).ok());
         let is_open = account.is_some_and(|bearer| wanted.is_open_to(&bearer.account));
         Some(match is_open {
             true => wanted.answer(&directory, request),
@@ -139,6 +141,27 @@ impl State {
     fn models(&mut self, seen: &Seen, now: Instant) -> Answer {
         match self.bearer(seen, now) {
             Ok(_) => Answer::new(200, "[]"),
+            Err(_) => refuse(401),
+        }
+    }
+
+    /// `/api/models/OWNER/NAME[/revision/REVISION]`: whatever model is private, and is not there for others than
+    /// its owner, as the Hub tells it.
+    fn model(&mut self, seen: &Seen, now: Instant) -> Answer {
+        let id = path(seen).trim_start_matches("/api/models/");
+        let id = id.split_once("/revision/").map_or(id, |(id, _)| id);
+        let owner = id.split('/').next().unwrap_or_default();
+        match self.bearer(seen, now) {
+            Ok(Some(bearer)) if bearer.account.owns(owner) => {
+                let told = json!({
+                    "_id": "621ffdc036468d709f174300", "id": id, "modelId": id, "author": owner,
+                    "sha": "607a30d783dfa663caf39e06633721c8d4cfcd7e", "private": true, "gated": false,
+                    "lastModified": "2026-01-01T00:00:00.000Z", "createdAt": "2026-01-01T00:00:00.000Z",
+                    "downloads": 0, "likes": 0, "tags": [], "siblings": [{ "rfilename": "README.md" }],
+                });
+                Answer::new(200, told.to_string())
+            }
+            Ok(_) => refuse(401).header("x-error-code", "RepoNotFound"),
             Err(_) => refuse(401),
         }
     }

@@ -9,6 +9,7 @@ mod place;
 mod process;
 mod protocol;
 mod python;
+mod readers;
 mod service;
 mod terminal;
 mod withhold;
