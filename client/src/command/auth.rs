@@ -2,7 +2,8 @@
 //! their meaning.
 
 use clap::{Args, Subcommand, ValueEnum};
-use hfd_proto::{List, Status, TokenName};
+use hfd_proto::{List, Status, TokenName, WhoamiReply, escape};
+use serde::Serialize;
 
 use super::completions::names;
 use super::login::VisibleToken;
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
 /// How `hf` is told what its output should look like.
 #[derive(Debug, Args)]
 pub(crate) struct Style {
-    /// How to print; `auto`, `human` and `agent` are the same here, `quiet` spares notes
+    /// How to print; `auto` is `human`, `quiet` spares notes
     #[arg(long, global = true, value_enum, default_value_t = Format::Auto, display_order = 898)]
     format: Format,
     /// The same as --format quiet
@@ -45,6 +46,10 @@ enum Format {
 impl Style {
     pub(crate) fn wants_json(&self) -> bool {
         self.format == Format::Json
+    }
+
+    fn is_for_agents(&self) -> bool {
+        self.format == Format::Agent
     }
 
     pub(crate) fn wants_quiet(&self) -> bool {
@@ -100,7 +105,7 @@ struct GitCredential {
 }
 
 pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
-    let quiet = arguments.style.wants_quiet();
+    let style = arguments.style;
     match arguments.command {
         Command::Login {
             token, git, force, ..
@@ -116,9 +121,11 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
         }
         Command::List => list::run(context),
         Command::Token => token::run(&token::Arguments::default(), context),
-        Command::Whoami if quiet => {
+        Command::Whoami
+            if style.wants_quiet() || style.is_for_agents() || context.output.is_json() =>
+        {
             let reply = whoami::ask(None, context)?;
-            output::print(format!("{}\n", hfd_proto::escape(&reply.user)).as_bytes())
+            person(&reply, &style, context)
         }
         Command::Whoami => whoami::run(whoami::Arguments::default(), context),
     }
@@ -132,6 +139,38 @@ impl GitCredential {
             );
         }
     }
+}
+
+/// What upstream tells programs of a person.
+#[derive(Serialize)]
+struct Person {
+    user: String,
+    /// With commas between them; `None` for none.
+    orgs: Option<String>,
+    /// `None` for huggingface.co.
+    endpoint: Option<String>,
+}
+
+fn person(reply: &WhoamiReply, style: &Style, context: &Context) -> Result<(), Failure> {
+    let endpoint = &reply.endpoint;
+    let person = Person {
+        user: reply.user.clone(),
+        orgs: (!reply.orgs.is_empty()).then(|| reply.orgs.join(",")),
+        endpoint: (!endpoint.is_default()).then(|| endpoint.as_str().to_owned()),
+    };
+    if context.output.is_json() {
+        return context.output.json_line(&person);
+    }
+    let mut line = escape(&person.user);
+    if style.is_for_agents() {
+        line.insert_str(0, "user=");
+        for (key, value) in [("orgs", &person.orgs), ("endpoint", &person.endpoint)] {
+            if let Some(value) = value {
+                line += &format!(" {key}={}", escape(value));
+            }
+        }
+    }
+    output::print(format!("{line}\n").as_bytes())
 }
 
 /// As upstream: a token that is given is always added; without one, whoever is logged in stays so.

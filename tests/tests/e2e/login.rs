@@ -1,7 +1,8 @@
 //! The main path: log in once, and every Hugging Face tool uses it.
 
+use hfd_e2e::hub::Account;
 use hfd_e2e::{Sandbox, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The words of `hfd exec` with these options, and this command.
 pub(crate) fn exec(options: &[&str], command: Vec<String>) -> Vec<String> {
@@ -281,4 +282,64 @@ fn hf_auth_is_spoken_too() {
         json!([]),
         "all, as upstream"
     );
+}
+
+/// The long options in what `hf auth COMMAND --help` prints, each with whether a value follows.
+fn options(help: &str) -> Vec<(String, bool)> {
+    let mut options = Vec::new();
+    for line in help.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        // An explanation is no option, whatever it mentions.
+        if !words.first().is_some_and(|word| word.starts_with('-')) {
+            continue;
+        }
+        for (at, word) in words.iter().enumerate() {
+            if word.starts_with("--") {
+                let next = words.get(at + 1).copied().unwrap_or_default();
+                let takes_value = next == "TEXT" || next.starts_with('[');
+                options.push((word.trim_end_matches(',').to_owned(), takes_value));
+            }
+        }
+    }
+    options
+}
+
+#[test]
+fn each_flag_of_hf_auth_is_one_of_hfd_auth() {
+    let sandbox = Sandbox::new();
+    let mut seen = 0;
+    for command in ["login", "logout", "switch", "list", "ls", "token", "whoami"] {
+        let help = sandbox.hf(["auth", command, "--help"]).env("NO_COLOR", "1");
+        for (option, takes_value) in options(&help.ok().stdout) {
+            let mut words = vec!["auth", command, &option];
+            if takes_value {
+                words.push(if option == "--format" { "json" } else { "x" });
+            }
+            // Help is printed where everything before it is understood.
+            words.push("--help");
+            sandbox.hfd(words).ok();
+            seen += 1;
+        }
+    }
+    assert!(seen > 40, "{seen} options");
+}
+
+#[test]
+fn programs_are_told_of_a_person_as_hf_tells_them() {
+    let sandbox = Sandbox::new();
+    let account = Account::new("work", "alice").orgs(&["acme", "toys"]);
+    let work = sandbox.token_of(account);
+    sandbox.hfd(["login", "--with-token"]).stdin(&work).ok();
+    for how in [&["--json"][..], &["--quiet"], &["--format", "agent"]] {
+        let words = [&["auth", "whoami"], how].concat();
+        let theirs = sandbox.hf(&words).ok().stdout;
+        let ours = sandbox.hfd(&words).ok().stdout;
+        match how {
+            ["--json"] => {
+                let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+                assert_eq!(parsed(&ours), parsed(&theirs));
+            }
+            _ => assert_eq!(ours, theirs),
+        }
+    }
 }
