@@ -37,6 +37,18 @@ pub(crate) fn ask<R: Request + Clone>(env: &Environment, request: R) -> Result<R
     }
 }
 
+/// A connection, for somebody who waits no longer than this, to a daemon that need not be started first; `None`
+/// where it is not as simple as that.
+pub(crate) fn at_hand(env: &Environment, end: Instant) -> Option<Connection> {
+    let place = env.place().ok()?;
+    let mut found = place
+        .sockets()
+        .filter_map(|socket| Connection::open_until(&socket, Some(end)).ok().flatten());
+    found
+        .next()
+        .filter(|connection| connection.check_protocol().is_ok() && !is_older(connection))
+}
+
 /// A connection to a daemon of our version or a newer one that speaks our protocol.
 pub(crate) fn connect(env: &Environment) -> Result<Connection, Error> {
     let place = env.place()?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -23,12 +23,19 @@ pub struct Connection {
     stream: Stream,
     frames: Frames,
     hello: Hello,
+    /// When whoever asks has gone.
+    end: Option<Instant>,
 }
 
 impl Connection {
     /// Connects to the daemon that listens at `socket`. `Ok(None)` when none does: no such file, or
     /// a stale one.
     pub fn open(socket: &Path) -> Result<Option<Self>, Error> {
+        Self::open_until(socket, None)
+    }
+
+    /// The same for somebody who waits no longer than this: what is not answered by then fails.
+    pub fn open_until(socket: &Path, end: Option<Instant>) -> Result<Option<Self>, Error> {
         let stream = match Stream::connect(socket) {
             Ok(stream) => stream,
             Err(error) => {
@@ -52,6 +59,7 @@ impl Connection {
                 daemon: String::new(),
                 pid: 0,
             },
+            end,
         };
         connection.patience(HELLO)?;
         let Some(greeting) = connection.line::<Greeting>()? else {
@@ -120,6 +128,14 @@ impl Connection {
     }
 
     fn patience(&mut self, patience: Duration) -> Result<(), Error> {
+        let left = self
+            .end
+            .map(|end| end.saturating_duration_since(Instant::now()));
+        let patience = left.map_or(patience, |left| left.min(patience));
+        // Nothing would mean without end to the system.
+        if patience.is_zero() {
+            return Err(lost(&io::ErrorKind::TimedOut.into()));
+        }
         self.stream
             .set_patience(Some(patience))
             .map_err(|error| lost(&error))

@@ -3,12 +3,11 @@
 use std::ffi::OsStr;
 use std::io::{self, Write as _};
 use std::path::{Component, PathBuf};
-use std::process::ExitCode;
-use std::sync::mpsc;
+use std::process::{self, ExitCode};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hfd_proto::{Check, Error, Repository, Secret, Select, Source, Verdict};
+use hfd_proto::{Check, Error, Kind, Repository, Request, Secret, Select, Source, Verdict};
 use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
@@ -30,32 +29,45 @@ type Answer = Zeroizing<Vec<u8>>;
 
 /// Does what git asks. There is no failure: without an answer git asks the next helper, or a person.
 pub(crate) fn run(operation: &OsStr, env: Environment) -> ExitCode {
-    if let Some(answer) = in_time(operation, env) {
+    // It is read also where nothing is done with it: git may still be writing.
+    if let Ok(Some(asked)) = Attributes::read(io::stdin().lock())
+        && let Ok(Some(answer)) = answer_to(operation, &asked, &env)
+    {
         // git has gone where it cannot be written.
         drop(output::print(&answer));
     }
     ExitCode::SUCCESS
 }
 
-/// The answer, where there is one in time. What takes longer ends with this process.
-fn in_time(operation: &OsStr, env: Environment) -> Option<Answer> {
-    let work: fn(&Attributes, &Environment) -> Result<Option<Answer>, Error> =
-        match operation.to_str()? {
-            "get" => get,
-            "erase" => erase,
-            // `store`: what is to be kept is kept by a login. And whatever git thinks of next.
-            _ => |_, _| Ok(None),
-        };
-    let (send, answer) = mpsc::channel();
-    let worker = thread::Builder::new().spawn(move || {
-        // It is read also where nothing is done with it: git may still be writing.
-        let attributes = Attributes::read(io::stdin().lock()).ok().flatten();
-        let answer = attributes.map_or(Ok(None), |attributes| work(&attributes, &env));
-        // Nobody hears it where it took too long.
-        drop(send.send(answer));
-    });
-    worker.ok()?;
-    answer.recv_timeout(PATIENCE).ok()?.ok()?
+fn answer_to(
+    operation: &OsStr,
+    asked: &Attributes,
+    env: &Environment,
+) -> Result<Option<Answer>, Error> {
+    match operation.to_str() {
+        Some("get") => get(asked, env),
+        Some("erase") => erase(asked, env),
+        // `store`: what is to be kept is kept by a login. And whatever git thinks of next.
+        _ => Ok(None),
+    }
+}
+
+/// Asks the daemon. A thread that looks at the clock would cost a tenth of the whole answer, so there is one only
+/// where a daemon has to be started.
+fn ask<R: Request + Clone>(env: &Environment, request: R) -> Result<R::Reply, Error> {
+    let end = Instant::now() + PATIENCE;
+    if let Some(mut connection) = session::at_hand(env, end)
+        && let Some(reply) = connection.exchange(request.clone())?
+    {
+        return Ok(reply);
+    }
+    let watch = move || {
+        thread::sleep(end.saturating_duration_since(Instant::now()));
+        process::exit(0);
+    };
+    let watch = thread::Builder::new().spawn(watch);
+    watch.map_err(|error| Error::new(Kind::Other, format!("no thread: {error}")))?;
+    session::ask(env, request)
 }
 
 /// The token for what git wants to do: one question to the daemon, which knows which token may go to
@@ -73,7 +85,7 @@ fn get(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
         value: true,
         ..Select::default()
     };
-    let selected = rules::ask(said, question, env)?;
+    let selected = ask(env, rules::whole(said, question, env)?)?;
     let by_environment = selected
         .considered
         .iter()
@@ -124,7 +136,7 @@ fn answer(user: &str, value: &Secret, ends: Option<i64>) -> Option<Answer> {
 fn erase(asked: &Attributes, env: &Environment) -> Result<Option<Answer>, Error> {
     let value = asked.password.as_ref().map(|value| Secret::parse(value));
     if let (Some(endpoint), Some(Ok(token))) = (asked.endpoint(), value) {
-        session::ask(env, Check { token, endpoint })?;
+        ask(env, Check { token, endpoint })?;
     }
     Ok(None)
 }

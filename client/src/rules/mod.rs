@@ -152,17 +152,21 @@ pub(crate) fn here(argument: Option<&TokenName>, context: &Context) -> Result<He
 
 /// Asks the daemon what counts of it.
 pub(crate) fn ask(said: Said, question: Select, env: &Environment) -> Result<Selected, Error> {
+    session::ask(env, whole(said, question, env)?)
+}
+
+/// A question with all that is said.
+pub(crate) fn whole(said: Said, question: Select, env: &Environment) -> Result<Select, Error> {
     let in_variable = env.beating_variable().is_some() && !env.token_is_of_the_hook();
     let endpoint = env.endpoint()?;
     let environment = in_variable.then(|| endpoint.clone().unwrap_or_default());
-    let request = Select {
+    Ok(Select {
         rules: said.rules,
         environment,
         home: env.home_if_usable(),
         endpoint: question.endpoint.or(endpoint),
         ..question
-    };
-    session::ask(env, request)
+    })
 }
 
 /// The token of this shell.
