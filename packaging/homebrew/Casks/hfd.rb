@@ -12,6 +12,8 @@ cask "hfd" do
   # Both, since hfd looks for hfdd beside its own name.
   binary "hfd"
   binary "hfdd"
+  # git finds a helper by this name.
+  binary "hfd", target: "git-credential-hfd"
   generate_completions_from_executable "hfd", "completions"
 
   zap trash: [

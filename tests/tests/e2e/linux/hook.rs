@@ -37,6 +37,46 @@ fn a_shell_follows_the_directory_and_leaves_what_a_person_has_set() {
 }
 
 #[test]
+fn zsh_and_fish_follow_it_as_well() {
+    let sandbox = Sandbox::new();
+    sandbox.logged_in("work");
+    sandbox.logged_in("play");
+    let project = sandbox.home().join("project");
+    fs::create_dir(&project).unwrap();
+    sandbox.hfd(["use", "work"]).within(&project).ok();
+    let hfd = sandbox.program_hfd();
+    let directory = std::path::Path::new(&hfd).parent().unwrap();
+    let zsh = r#"
+        path=($BINARIES $path)
+        eval "$(hfd hook zsh)"; eval "$(hfd hook zsh)"
+        [[ "$precmd_functions" == _hfd_hook ]] || exit 90
+        prompt() { local each; for each in $precmd_functions; do $each; done }
+        work=$(hfd token work)
+        prompt; [[ -z "$HF_TOKEN" ]] || exit 91
+        cd ~/project; prompt; [[ "$HF_TOKEN" == "$work" ]] || exit 92
+        cd ~; prompt; [[ -z "$HF_TOKEN$HFD_HOOK" ]] || exit 93
+        export HF_TOKEN=hf_my_own_word
+        cd ~/project; prompt; [[ "$HF_TOKEN" == hf_my_own_word ]] || exit 94
+        unset HF_TOKEN; prompt; [[ "$HF_TOKEN" == "$work" ]] || exit 95
+    "#;
+    let run = sandbox.program("zsh", ["--no-rcs", "-c", zsh]);
+    run.env("BINARIES", directory).ok();
+    let fish = r#"
+        set -x PATH $BINARIES $PATH
+        hfd hook fish | source
+        set work (hfd token work)
+        emit fish_prompt; test -z "$HF_TOKEN"; or exit 91
+        cd ~/project; emit fish_prompt; test "$HF_TOKEN" = "$work"; or exit 92
+        cd ~; emit fish_prompt; test -z "$HF_TOKEN$HFD_HOOK"; or exit 93
+        set -gx HF_TOKEN hf_my_own_word
+        cd ~/project; emit fish_prompt; test "$HF_TOKEN" = hf_my_own_word; or exit 94
+        set -e HF_TOKEN; emit fish_prompt; test "$HF_TOKEN" = "$work"; or exit 95
+    "#;
+    let run = sandbox.program("fish", ["--no-config", "-c", fish]);
+    run.env("BINARIES", directory).ok();
+}
+
+#[test]
 fn a_hub_of_its_own_goes_with_the_token() {
     let sandbox = Sandbox::new();
     sandbox.logged_in("work");
