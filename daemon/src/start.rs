@@ -193,6 +193,8 @@ fn serve(mode: Mode) -> Result<(), Error> {
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // There is room for so many from the start; more than these at once are rare.
+        .max_io_events_per_tick(128)
         .build()
         .map_err(|error| Error::new(Kind::Other, format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(Box::pin(run(place, config, lock, mode)));
