@@ -25,8 +25,10 @@ pub use name::{Endpoint, InvalidEndpoint, InvalidName, TokenName, escape};
 pub use os::private_dir;
 pub use place::{LockFile, Place, wait_unlocked};
 pub use repository::{InvalidPattern, InvalidRepository, Pattern, Repository};
-pub use secret::{InvalidSecret, MAX_SECRET, Secret};
-pub use store::StoreId;
+pub use secret::{
+    InvalidPassphrase, InvalidSecret, MAX_PASSPHRASE, MAX_SECRET, Passphrase, Secret,
+};
+pub use store::{Protection, StoreId};
 pub use word::Word;
 
 /// The protocol versions that this build speaks. A new one is added beside the old; it is chosen

@@ -1,4 +1,4 @@
-//! A secret that does not print itself and is wiped when it is dropped.
+//! Secrets that do not print themselves and are wiped when they are dropped.
 
 use std::fmt;
 
@@ -83,6 +83,70 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+/// The longest passphrase, in bytes.
+pub const MAX_PASSPHRASE: usize = 1024;
+
+/// What opens an encrypted token file: a line of any text, at most [`MAX_PASSPHRASE`] bytes.
+///
+/// Spaces count, at its ends as well. Like a [`Secret`] it does not print itself and is wiped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passphrase(Zeroizing<String>);
+
+/// Why a string is no passphrase. Says nothing about the string itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPassphrase {
+    /// There is nothing.
+    #[error("the passphrase is empty")]
+    Empty,
+    /// Longer than [`MAX_PASSPHRASE`].
+    #[error("the passphrase is longer than {MAX_PASSPHRASE} bytes")]
+    TooLong,
+    /// A line break or another control character, which no prompt takes.
+    #[error("the passphrase contains a control character")]
+    BadCharacter,
+}
+
+impl Passphrase {
+    /// Takes a line as it was typed, without its line break.
+    pub fn parse(line: &str) -> Result<Self, InvalidPassphrase> {
+        if line.is_empty() {
+            return Err(InvalidPassphrase::Empty);
+        }
+        if line.len() > MAX_PASSPHRASE {
+            return Err(InvalidPassphrase::TooLong);
+        }
+        if line.chars().any(char::is_control) {
+            return Err(InvalidPassphrase::BadCharacter);
+        }
+        Ok(Self(Zeroizing::new(line.to_owned())))
+    }
+
+    /// The text. Each call marks a place where it leaves this type.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(****)")
+    }
+}
+
+impl Serialize for Passphrase {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.expose())
+    }
+}
+
+impl<'de> Deserialize<'de> for Passphrase {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        // The message of `InvalidPassphrase` never quotes the text.
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +182,22 @@ mod tests {
             Err(InvalidSecret::TooLong)
         );
         assert!(Secret::parse(&"x".repeat(MAX_SECRET)).is_ok());
+    }
+
+    #[test]
+    fn a_passphrase_is_any_line_and_does_not_print_itself() {
+        let passphrase = Passphrase::parse(" correct horse \u{1f40e} ").unwrap();
+        assert_eq!(passphrase.expose(), " correct horse \u{1f40e} ");
+        assert_eq!(format!("{passphrase:?}"), "Passphrase(****)");
+        for (bad, why) in [
+            ("", InvalidPassphrase::Empty),
+            ("a\n", InvalidPassphrase::BadCharacter),
+            ("a\0", InvalidPassphrase::BadCharacter),
+        ] {
+            assert_eq!(Passphrase::parse(bad), Err(why), "{bad:?}");
+        }
+        let long = "x".repeat(MAX_PASSPHRASE + 1);
+        assert_eq!(Passphrase::parse(&long), Err(InvalidPassphrase::TooLong));
     }
 
     #[test]

@@ -55,5 +55,15 @@ impl StoreId {
     }
 }
 
+/// What opens the encrypted token file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Protection {
+    /// A key file beside it: copies of the file alone are of no use to anybody.
+    KeyFile,
+    /// A passphrase: copies of both are of no use without it.
+    Passphrase,
+}
+
 // A store that is missing from the list does not compile.
 const _: () = assert!(StoreId::ALL.len() == StoreId::File as usize + 1);

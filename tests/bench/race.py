@@ -32,8 +32,9 @@ class Race:
         self.times = {name: [] for name in runners}
         self.rounds_of = {name: [] for name in runners}
         for number in range(rounds + 1):
-            # In turn from either end: what one leaves in the processor's caches, the next one finds there.
-            for name, runner in list(runners.items())[::1 if number % 2 else -1]:
+            # In turn from either end, the rare rounds too: what one leaves in the processor's caches, the next
+            # one finds there.
+            for name, runner in list(runners.items())[::1 if (number + number // every) % 2 else -1]:
                 if name in rarely and number % every:
                     continue
                 seconds = runner.run()

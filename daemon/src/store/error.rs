@@ -111,7 +111,8 @@ fn unlock_hint(store: StoreId) -> &'static str {
             "run `security unlock-keychain`; after an upgrade, allow the new hfdd in Keychain Access \
              (Access Control of the items called hfd); then repeat it"
         }
-        _ => "unlock it, then repeat it",
+        StoreId::File => "`hfd unlock` asks for its passphrase",
+        StoreId::WindowsCredentialManager => "unlock it, then repeat it",
     }
 }
 

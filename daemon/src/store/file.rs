@@ -1,17 +1,21 @@
 //! The encrypted file: for machines without a keychain, chosen by name and never by itself.
 //!
 //! What it protects: copies of the file alone (backups, synchronised folders, a disk image without
-//! the key) are of no use, and any change to it is found. What it does not: who can read the key
-//! file beside it, which is every program running as this user and root, can read the tokens. That
-//! is the protection of the plaintext `token` file against those, and better against the rest.
+//! the key) are of no use, and any change to it is found. What it does not, with a key file beside it: who can
+//! read that, which is every program running as this user and root, can read the tokens. That
+//! is the protection of the plaintext `token` file against those, and better against the rest. With a
+//! passphrase both files are of no use without it; programs running as this user can still ask the daemon.
+//!
+//! Nothing here is cached but the key that a passphrase has opened.
 
 mod disk;
 mod format;
+mod key_file;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hfd_proto::{Secret, StoreId};
+use hfd_proto::{Passphrase, Protection, Secret, StoreId};
 use tokio::sync::{Mutex, oneshot};
 
 use self::disk::Disk;
@@ -28,10 +32,11 @@ pub struct FileStore {
 
 impl FileStore {
     /// The store in `file`; its key is `file` with `.key` appended. Nothing is touched yet: both,
-    /// and their directory (0700), come with the first value.
-    pub fn new(file: PathBuf) -> Self {
+    /// and their directory (0700), come with the first value. A service manager hands over the passphrase in
+    /// `credentials`, if it does (`$CREDENTIALS_DIRECTORY` of systemd.exec(5)).
+    pub fn new(file: PathBuf, credentials: Option<PathBuf>) -> Self {
         Self {
-            disk: Arc::new(Disk::new(file)),
+            disk: Arc::new(Disk::new(file, credentials)),
             turn: Arc::default(),
         }
     }
@@ -96,6 +101,30 @@ impl FileStore {
 
     pub(super) async fn glance(&mut self) -> Result<(), StoreError> {
         self.probe().await
+    }
+
+    /// Opens it for as long as this daemon runs, or until it is closed.
+    pub(super) async fn unlock(&mut self, passphrase: Passphrase) -> Result<(), StoreError> {
+        self.at(move |disk| disk.unlock(&passphrase)).await
+    }
+
+    /// Forgets what the passphrase has opened.
+    pub(super) async fn close(&mut self) -> Result<(), StoreError> {
+        self.at(|disk| {
+            disk.close();
+            Ok(())
+        })
+        .await
+    }
+
+    /// Encrypts it with a new key, behind this passphrase or in the key file as it is.
+    pub(super) async fn rekey(&mut self, passphrase: Option<Passphrase>) -> Result<(), StoreError> {
+        self.at(move |disk| disk.rekey(passphrase.as_ref())).await
+    }
+
+    /// What opens it; `None` before there is anything to be opened.
+    pub(super) async fn protection(&mut self) -> Result<Option<Protection>, StoreError> {
+        self.at(|disk| disk.protection()).await
     }
 
     pub(super) async fn noticed(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hfd_proto::{Secret, StoreId, StoreState, StoreStatus};
+use hfd_proto::{Passphrase, Protection, Secret, StoreId, StoreState, StoreStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
@@ -113,6 +113,32 @@ impl Store {
     /// Whether the store is there and open.
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.call(Request::Probe).await
+    }
+
+    /// Opens a store that a passphrase opens, for as long as this daemon runs or until it is closed.
+    ///
+    /// # Errors
+    /// [`StoreError::Rejected`] for another passphrase.
+    pub async fn unlock(&self, passphrase: Passphrase) -> Result<(), StoreError> {
+        self.call(|call| Request::Unlock(passphrase, call)).await
+    }
+
+    /// Forgets what a passphrase has opened.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.call(Request::Close).await
+    }
+
+    /// Encrypts everything with a new key: behind this passphrase, or in the key file as it is.
+    ///
+    /// # Errors
+    /// As for [`Store::put`].
+    pub async fn rekey(&self, passphrase: Option<Passphrase>) -> Result<(), StoreError> {
+        self.call(|call| Request::Rekey(passphrase, call)).await
+    }
+
+    /// What opens a store that hfd itself encrypts; `None` for others, and before there is anything to be opened.
+    pub async fn protection(&self) -> Result<Option<Protection>, StoreError> {
+        self.call(Request::Protection).await
     }
 
     async fn call<T>(&self, request: impl FnOnce(Call<T>) -> Request) -> Result<T, StoreError> {

@@ -24,7 +24,7 @@ mod worker;
 
 use std::path::{Path, PathBuf};
 
-use hfd_proto::{Secret, StoreId};
+use hfd_proto::{Passphrase, Protection, Secret, StoreId};
 
 pub use error::{Effect, StoreError};
 pub use file::FileStore;
@@ -102,7 +102,10 @@ impl Backend {
             StoreId::MacosKeychain => Some(Self::Native(Native::new())),
             #[cfg(windows)]
             StoreId::WindowsCredentialManager => Some(Self::Native(Native::new())),
-            StoreId::File => Some(Self::File(FileStore::new(file_in(directory)))),
+            StoreId::File => Some(Self::File(FileStore::new(
+                file_in(directory),
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+            ))),
             _ => None,
         }
     }
@@ -161,6 +164,38 @@ impl Backend {
         })
     }
 
+    /// Opens a place that a passphrase opens; one of another kind is an error.
+    pub async fn unlock(&mut self, passphrase: Passphrase) -> Result<(), StoreError> {
+        match self {
+            Self::File(place) => place.unlock(passphrase).await,
+            other => Err(no_passphrase(other.id())),
+        }
+    }
+
+    /// Forgets what a passphrase has opened.
+    pub async fn close(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::File(place) => place.close().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Encrypts a place that hfd itself encrypts with a new key, behind a passphrase where one is given.
+    pub async fn rekey(&mut self, passphrase: Option<Passphrase>) -> Result<(), StoreError> {
+        match self {
+            Self::File(place) => place.rekey(passphrase).await,
+            other => Err(no_passphrase(other.id())),
+        }
+    }
+
+    /// What opens a place that hfd itself encrypts.
+    pub async fn protection(&mut self) -> Result<Option<Protection>, StoreError> {
+        match self {
+            Self::File(place) => place.protection().await,
+            _ => Ok(None),
+        }
+    }
+
     /// Every key that has a value, in order.
     pub async fn keys(&mut self) -> Result<Vec<Key>, StoreError> {
         each!(self, place => place.keys().await)
@@ -195,5 +230,14 @@ impl Backend {
     /// More about the place for a person, when it is ready.
     fn detail(&self) -> Option<String> {
         each!(self, place => place.detail())
+    }
+}
+
+fn no_passphrase(store: StoreId) -> StoreError {
+    StoreError::Rejected {
+        store,
+        what: format!("{} has no passphrase of hfd's", store.title()),
+        hint: String::from("its own program changes its password"),
+        dismissed: false,
     }
 }

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use hfd_proto::{Secret, StoreId, StoreState, StoreStatus};
+use hfd_proto::{Passphrase, Protection, Secret, StoreId, StoreState, StoreStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -40,6 +40,10 @@ pub(super) enum Request {
     Write(Vec<Edit>, Call<Written>),
     Keys(Call<Vec<Key>>),
     Probe(Call<()>),
+    Unlock(Passphrase, Call<()>),
+    Close(Call<()>),
+    Rekey(Option<Passphrase>, Call<()>),
+    Protection(Call<Option<Protection>>),
 }
 
 /// The one owner of a backend.
@@ -111,7 +115,46 @@ impl Worker {
                 self.make(call, None, async |place| place.probe().await)
                     .await;
             }
+            Request::Unlock(passphrase, call) => {
+                self.make(call, None, async |place| {
+                    place.unlock(passphrase).await?;
+                    // Whether what it opens can be read is known then.
+                    place.probe().await
+                })
+                .await;
+            }
+            Request::Close(call) => self.close(call).await,
+            Request::Rekey(passphrase, call) => {
+                self.make(call, Possible, async |place| place.rekey(passphrase).await)
+                    .await;
+            }
+            Request::Protection(call) => self.protection(call).await,
         }
+    }
+
+    /// How a place is protected says nothing of its state.
+    async fn protection(&mut self, call: Call<Option<Protection>>) {
+        let backend = &mut self.backend;
+        let effect = Effect::None;
+        let outcome = within(backend, call.deadline, effect, async |place| {
+            place.protection().await
+        });
+        drop(call.reply.send(outcome.await));
+    }
+
+    /// How the place is afterwards is looked at, but not what closing it means.
+    async fn close(&mut self, call: Call<()>) {
+        let backend = &mut self.backend;
+        let outcome = within(backend, call.deadline, Effect::None, async |place| {
+            place.close().await?;
+            place.glance().await
+        });
+        let outcome = outcome.await;
+        self.publish(outcome.as_ref().err());
+        drop(call.reply.send(match outcome {
+            Err(error @ StoreError::TimedOut { .. }) => Err(error),
+            _ => Ok(()),
+        }));
     }
 
     /// Makes one call. `effect` is what it may have been up to when it does not end in time.

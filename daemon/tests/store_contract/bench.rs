@@ -124,6 +124,13 @@ impl InFile {
         }
     }
 
+    /// One whose passphrase a service manager hands over.
+    pub(crate) fn with_passphrase(passphrase: &str) -> Self {
+        let bench = Self::new();
+        std::fs::write(bench.dir.path().join("hfd.passphrase"), passphrase).unwrap();
+        bench
+    }
+
     pub(crate) fn path(&self) -> std::path::PathBuf {
         self.dir.path().join("hfd/tokens")
     }
@@ -131,6 +138,7 @@ impl InFile {
 
 impl Bench for InFile {
     fn store(&self) -> Store {
-        Store::spawn(Backend::File(FileStore::new(self.path())))
+        let credentials = Some(self.dir.path().to_owned());
+        Store::spawn(Backend::File(FileStore::new(self.path(), credentials)))
     }
 }

@@ -221,7 +221,7 @@ fn a_full_disk_leaves_the_old_file() {
         .enable_all()
         .build()
         .unwrap();
-    let open = |path: PathBuf| async { Store::spawn(Backend::File(FileStore::new(path))) };
+    let open = |path: PathBuf| async { Store::spawn(Backend::File(FileStore::new(path, None))) };
     if let Some(path) = std::env::var_os(DIR) {
         let error = runtime.block_on(async {
             let store = open(path.into()).await;

@@ -15,6 +15,8 @@ mod credential_manager;
 mod faults;
 #[cfg(unix)]
 mod file_faults;
+#[cfg(unix)]
+mod file_keys;
 #[cfg(target_os = "linux")]
 mod keyring;
 #[cfg(target_os = "linux")]
@@ -36,6 +38,12 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $story() {
                 crate::stories::$story(&crate::bench::InFile::new()).await;
+            })+
+        }
+        mod file_with_passphrase {
+            $(#[tokio::test]
+            async fn $story() {
+                crate::stories::$story(&crate::bench::InFile::with_passphrase("a passphrase\n")).await;
             })+
         }
         #[cfg(windows)]

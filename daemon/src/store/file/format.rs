@@ -1,11 +1,9 @@
-//! The bytes of the token file and of its key file. Pure: no file, no clock, and randomness comes
-//! in as an argument.
+//! The bytes of the token file. Pure: no file, no clock, and randomness comes in as an argument.
 //!
 //! ```text
-//! token file                                     key file
-//! 0   8   magic "HFDSTORE"                       0   8   magic "HFDKEY1\n"
-//! 8   4   version, little endian, 1              8   16  key id, random
-//! 12  4   length of what follows the header      24  32  key
+//! 0   8   magic "HFDSTORE"
+//! 8   4   version, little endian, 1
+//! 12  4   length of what follows the header
 //! 16  16  id of the key it is encrypted with
 //! 32  24  nonce, new for every writing
 //! 56  …   XChaCha20-Poly1305 of the body, header authenticated, tag last
@@ -29,11 +27,7 @@ pub(super) type Items = BTreeMap<Key, Secret>;
 /// The largest file that is read or written: 4,096 tokens with two secrets of 8 KiB each.
 pub(super) const MAX_FILE: usize = 64 * 1024 * 1024;
 
-/// The length of a key file.
-const KEY_FILE: usize = 56;
-
 const MAGIC: &[u8; 8] = b"HFDSTORE";
-const KEY_MAGIC: &[u8; 8] = b"HFDKEY1\n";
 const VERSION: u32 = 1;
 const HEADER: usize = 56;
 const TAG: usize = 16;
@@ -57,10 +51,12 @@ pub(super) enum Damage {
     TooLarge,
     #[error("is not a key file of hfd, or is damaged")]
     NoKey,
+    #[error("does not open with this passphrase, or was altered")]
+    WrongPassphrase,
 }
 
 /// A key, and the id by which a file says that it is the right one.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct FileKey {
     id: [u8; 16],
     key: Zeroizing<[u8; 32]>,
@@ -78,24 +74,24 @@ impl FileKey {
         made
     }
 
-    /// Reads a key file.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
-        let random = bytes.strip_prefix(KEY_MAGIC).ok_or(Damage::NoKey)?;
-        let random: &[u8; 48] = random.try_into().map_err(|_| Damage::NoKey)?;
-        Ok(Self::new(&Zeroizing::new(*random)))
+    /// What tells it from others.
+    pub(super) fn id(&self) -> [u8; 16] {
+        self.id
     }
 
-    /// What stands in a key file.
-    pub(super) fn encode(&self) -> Zeroizing<[u8; KEY_FILE]> {
-        let mut bytes = Zeroizing::new([0; KEY_FILE]);
-        bytes[..8].copy_from_slice(KEY_MAGIC);
-        bytes[8..24].copy_from_slice(&self.id);
-        bytes[24..].copy_from_slice(&self.key[..]);
-        bytes
+    /// The key itself, for a key file.
+    pub(super) fn expose(&self) -> &[u8; 32] {
+        &self.key
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new((&*self.key).into())
+    }
+}
+
+impl std::fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileKey(****)")
     }
 }
 
@@ -123,10 +119,16 @@ pub(super) fn seal(key: &FileKey, nonce: [u8; 24], items: &Items) -> Result<Vec<
     Ok(file)
 }
 
-/// Decrypts the bytes of a file. Nothing of it is believed before the tag was found right, but
-/// what is needed to say why it is not.
-pub(super) fn open(key: &FileKey, file: &[u8]) -> Result<Items, Damage> {
-    if file.len() < HEADER {
+/// The id of the key that a file is encrypted with, by its own word.
+pub(super) fn key_id(file: &[u8]) -> Result<[u8; 16], Damage> {
+    let mut id = [0; 16];
+    id.copy_from_slice(&header_of(file)?[16..32]);
+    Ok(id)
+}
+
+/// The header, where the file is one of ours and of this version.
+fn header_of(file: &[u8]) -> Result<&[u8], Damage> {
+    let Some(header) = file.get(..HEADER) else {
         return Err(match file.starts_with(MAGIC) {
             true => Damage::CutShort {
                 have: file.len(),
@@ -134,15 +136,21 @@ pub(super) fn open(key: &FileKey, file: &[u8]) -> Result<Items, Damage> {
             },
             false => Damage::Foreign,
         });
-    }
-    let (header, rest) = file.split_at(HEADER);
+    };
     if &header[..8] != MAGIC {
         return Err(Damage::Foreign);
     }
     match u32_at(header, 8) {
-        VERSION => {}
-        newer => return Err(Damage::Newer(newer)),
+        VERSION => Ok(header),
+        newer => Err(Damage::Newer(newer)),
     }
+}
+
+/// Decrypts the bytes of a file. Nothing of it is believed before the tag was found right, but
+/// what is needed to say why it is not.
+pub(super) fn open(key: &FileKey, file: &[u8]) -> Result<Items, Damage> {
+    let header = header_of(file)?;
+    let rest = &file[HEADER..];
     let length = u32_at(header, 12) as usize;
     if rest.len() < length {
         return Err(Damage::CutShort {
@@ -271,7 +279,7 @@ fn number(value: usize) -> Result<[u8; 4], Damage> {
 }
 
 /// The number at `at`; the caller has checked that four bytes are there.
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut number = [0; 4];
     number.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(number)
