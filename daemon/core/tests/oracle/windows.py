@@ -28,7 +28,7 @@ from unittest import mock
 home = tempfile.TemporaryDirectory()
 os.environ["HF_HOME"] = home.name
 
-import filelock._windows  # noqa: E402
+import filelock  # noqa: E402, F401
 import huggingface_hub  # noqa: E402
 from huggingface_hub import _login, constants  # noqa: E402
 from huggingface_hub.utils import _auth  # noqa: E402
@@ -156,11 +156,18 @@ class Library:
 os.O_NOINHERIT = 0x80
 ctypes.WinDLL, ctypes.get_last_error = Library, lambda: 0
 sys.modules["msvcrt"] = mock.Mock(get_osfhandle=lambda fd: fd, open_osfhandle=lambda handle, flags: 5)
-specification = importlib.util.spec_from_file_location("filelock._windows", filelock._windows.__file__)
-module = importlib.util.module_from_spec(specification)
 own_platform, sys.platform = sys.platform, "win32"
-specification.loader.exec_module(module)
-module.lock_fd_nonblocking(module.open_non_reparse_fd(r"C:\hf\stored_tokens.lock", 0o664))
+# Since 4.3 the parts of it lie in packages of their own.
+if importlib.util.find_spec("filelock._native"):
+    for name in [name for name in sys.modules if name.startswith("filelock._filesystem")]:
+        del sys.modules[name]
+    places = ["filelock._filesystem", "filelock._native._windows"]
+else:
+    places = ["filelock._windows", "filelock._windows"]
+for name in places:
+    sys.modules.pop(name, None)
+opening, locking = (importlib.import_module(name) for name in places)
+locking.lock_fd_nonblocking(opening.open_non_reparse_fd(r"C:\hf\stored_tokens.lock", 0o664))
 sys.platform = own_platform
 _, flags, _, low, high, overlapped = asked["LockFileEx"]
 lock = {

@@ -1,4 +1,4 @@
-//! Unix: filelock 3.10 to 4.2.12, `_unix.py`: the file is opened with `O_RDWR | O_NOFOLLOW | O_NONBLOCK`,
+//! Unix: filelock 3.10 to 4.3.1, `_native/_unix.py` (`_unix.py` before 4.3): the file is opened with `O_RDWR | O_NOFOLLOW | O_NONBLOCK`,
 //! created with mode 0664, and locked with flock(2), polled. Some versions unlink it when they let
 //! go (3.21), so that the lock counts only while the path still leads to the locked file. Where
 //! flock is missing (`ENOSYS`, and no other error), the file itself is the lock (`_soft.py`).

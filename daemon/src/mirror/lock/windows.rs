@@ -1,4 +1,4 @@
-//! Windows: filelock 3.10 to 4.2.12, `_windows.py`: the file is opened for reading and writing, created
+//! Windows: filelock 3.10 to 4.3.1, `_native/_windows.py` (`_windows.py` before 4.3): the file is opened for reading and writing, created
 //! where it is missing, and its first byte is locked, polled; by `LockFileEx`, earlier by
 //! `msvcrt.locking(fd, LK_NBLCK, 1)`, which is the same range. It is unlinked when the lock is given back,
 //! which fails while anybody else has it open: neither C's `open` nor this shares that right. Where the system
