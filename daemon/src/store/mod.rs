@@ -89,6 +89,11 @@ pub(crate) fn file_in(directory: &Path) -> PathBuf {
     directory.join("tokens.hfd")
 }
 
+/// Where a service manager hands over what it was told to (systemd.exec(5)).
+fn credentials() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
 impl Backend {
     /// The place with this id, not touched yet; `None` for one of another platform. A place that
     /// is a file lies in `directory`.
@@ -104,7 +109,7 @@ impl Backend {
             StoreId::WindowsCredentialManager => Some(Self::Native(Native::new())),
             StoreId::File => Some(Self::File(FileStore::new(
                 file_in(directory),
-                std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from),
+                credentials(),
             ))),
             _ => None,
         }

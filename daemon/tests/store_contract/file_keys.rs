@@ -129,9 +129,8 @@ async fn another_key_keeps_what_there_is_and_gives_up_the_old_one() {
         let expected = to.map_or(as_is, |_| Protection::Passphrase);
         assert_eq!(store.protection().await, Ok(Some(expected)));
         let again = without_credential(&bench);
-        match to {
-            Some(to) => again.unlock(passphrase(to)).await.unwrap(),
-            None => {}
+        if let Some(to) = to {
+            again.unlock(passphrase(to)).await.unwrap();
         }
         assert_eq!(value(&again).await, Ok(Some(secret("hf_old"))));
         keys.push(fs::read(key_file(&bench)).unwrap());
