@@ -112,7 +112,7 @@ fn unlock_hint(store: StoreId) -> &'static str {
              (Access Control of the items called hfd); then repeat it"
         }
         StoreId::File => "`hfd unlock` asks for its passphrase",
-        StoreId::WindowsCredentialManager => "unlock it, then repeat it",
+        _ => "unlock it, then repeat it",
     }
 }
 
