@@ -7,8 +7,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use hfd_proto::{Endpoint, InvalidEndpoint, InvalidName, StoreId, TokenName};
 
 use crate::command::{
-    auth, completions, env, exec, git, hook, login, logout, man, mirror, refresh, rename, restore,
-    service, switch, token, trust, use_here, which, whoami,
+    auth, completions, doctor, env, exec, git, hook, lock, login, logout, man, mirror, refresh,
+    rename, restore, service, store, switch, token, trust, use_here, which, whoami,
 };
 
 /// Hugging Face tokens in the keychain, one login for every tool.
@@ -103,10 +103,15 @@ pub(crate) enum Command {
     Mirror(mirror::Command),
     /// Hide every token: from files, from memory and from whoever asks
     Lock,
-    /// End the lock
-    Unlock,
+    /// End the lock, and open what a passphrase opens
+    Unlock(lock::Unlocking),
+    /// The places where tokens rest
+    #[command(subcommand)]
+    Store(store::Command),
     /// Show the state at a glance; asks no network and starts no daemon
     Status,
+    /// Look at everything, and tell what is wrong with its mend
+    Doctor(doctor::Arguments),
     /// Bring keychain and files together now
     Sync,
     /// Follow what happens, one line per event

@@ -30,6 +30,13 @@ impl From<Error> for Failure {
     }
 }
 
+impl Failure {
+    /// Whether something was locked.
+    pub(crate) fn is_locked(&self) -> bool {
+        matches!(self, Self::Error { error, .. } if error.kind == Kind::Locked)
+    }
+}
+
 /// Says on stderr what went wrong.
 pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     let (error, status) = match failure {

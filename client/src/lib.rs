@@ -8,6 +8,7 @@ mod autostart;
 mod browser;
 mod cli;
 mod command;
+mod doctor;
 mod environment;
 mod failure;
 mod git;
@@ -30,6 +31,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use environment::Environment;
+use failure::Failure;
 use output::Output;
 
 /// What a command works with beside its arguments.
@@ -67,8 +69,20 @@ pub fn main() -> ExitCode {
         output: Output::new(json, cli.wants_quiet()),
         no_input: cli.global.no_input,
     };
-    match command::run(cli.command, &context) {
+    let outcome = match command::run(cli.command, &context) {
+        Err(failure) if failure.is_locked() => unlocked(failure, &arguments, &context),
+        outcome => outcome,
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure::report(&failure, json),
+    }
+}
+
+/// Asks for what opens the encrypted file, where that is why the command failed, and runs it once more.
+fn unlocked(failure: Failure, arguments: &[OsString], context: &Context) -> Result<(), Failure> {
+    match (command::lock::open_file(context)?, cli::parse(arguments)) {
+        (true, Ok(again)) => command::run(again.command, context),
+        _ => Err(failure),
     }
 }

@@ -92,6 +92,11 @@ pub(crate) fn find(place: &Place) -> Result<Option<Connection>, Error> {
     }
 }
 
+/// Whether a daemon runs here, whatever it answers.
+pub(crate) fn find_running(env: &Environment) -> bool {
+    env.place().is_ok_and(|place| is_held(&place.lock()))
+}
+
 /// The same for a daemon that is about to serve.
 pub(crate) fn awaited(place: &Place, patience: Duration) -> Result<Option<Connection>, Error> {
     let deadline = Instant::now() + patience;

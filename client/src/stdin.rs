@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use hfd_proto::{Error, Kind, Secret};
+use hfd_proto::{Error, Kind, Passphrase, Secret};
 use zeroize::Zeroizing;
 
 /// The most that is read: twice the longest token, so that surrounding white space does no harm
@@ -14,13 +14,31 @@ pub(crate) fn token() -> Result<Secret, Error> {
     read_token(io::stdin().lock())
 }
 
-fn read_token(source: impl Read) -> Result<Secret, Error> {
+/// Reads a passphrase, all of stdin: one line, whose end is no part of it.
+pub(crate) fn passphrase() -> Result<Passphrase, Error> {
+    let input = read(io::stdin().lock())?;
+    let refused = |why: &str| {
+        Error::new(Kind::Usage, format!("stdin holds no passphrase: {why}"))
+            .hint("printf %s \"$PASSPHRASE\" | …")
+    };
+    let text = std::str::from_utf8(&input).map_err(|_| refused("it is not UTF-8"))?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    Passphrase::parse(line).map_err(|why| refused(&why.to_string()))
+}
+
+fn read(source: impl Read) -> Result<Zeroizing<Vec<u8>>, Error> {
     // Room for all of it at once: growing would leave copies behind.
     let mut input = Zeroizing::new(Vec::with_capacity(MAX_INPUT + 1));
     source
         .take(MAX_INPUT as u64 + 1)
         .read_to_end(&mut input)
         .map_err(|error| Error::new(Kind::Other, format!("cannot read stdin: {error}")))?;
+    Ok(input)
+}
+
+fn read_token(source: impl Read) -> Result<Secret, Error> {
+    let input = read(source)?;
     let refused = |why: &str| {
         Error::new(Kind::Usage, format!("stdin holds no token: {why}"))
             .hint("printf %s \"$TOKEN\" | hfd login --with-token")

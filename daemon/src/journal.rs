@@ -13,6 +13,7 @@ use hfd_proto::os::{Own, open_own};
 use hfd_proto::{Endpoint, StoreId, TokenName};
 use serde::{Deserialize, Serialize};
 
+use crate::lock::same_file;
 use crate::os;
 use crate::store::{Key, Part};
 
@@ -246,6 +247,20 @@ impl Journal {
     /// The stores were searched.
     pub fn completed(&mut self) -> io::Result<()> {
         self.complete = true;
+        self.fold()
+    }
+
+    /// Whether both files are where they belong, and the ones that are written.
+    pub fn is_there(&self) -> bool {
+        let snapshot = self.directory.join("index.json");
+        snapshot.is_file() && same_file(&self.file, &self.directory.join("journal"))
+    }
+
+    /// Writes both files anew, whatever has become of them.
+    pub fn write_anew(&mut self) -> io::Result<()> {
+        if !self.is_there() {
+            self.file = open_own(&self.directory.join("journal"), Own::Appended)?;
+        }
         self.fold()
     }
 

@@ -67,6 +67,15 @@ impl Stores {
             .collect()
     }
 
+    /// Closes every store that a passphrase has opened.
+    pub async fn close(&self) {
+        for store in self.open.values().filter_map(OnceLock::get) {
+            if let Err(error) = store.close().await {
+                tracing::warn!(store = store.id().as_str(), %error, "not closed");
+            }
+        }
+    }
+
     /// Completes when the state of a store has changed.
     pub async fn changed(&self) {
         self.changed.notified().await;

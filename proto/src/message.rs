@@ -18,6 +18,7 @@ mod restore;
 mod select;
 mod session;
 mod state;
+mod store;
 mod token;
 
 pub use browser::*;
@@ -27,6 +28,7 @@ pub use restore::*;
 pub use select::*;
 pub use session::*;
 pub use state::*;
+pub use store::*;
 pub use token::*;
 
 /// A request and the reply that belongs to it.
@@ -117,6 +119,14 @@ requests! {
     "sync" Sync => SyncReply;
     /// The state at a glance.
     "status" Status => StatusReply;
+    /// How each store is.
+    "stores" Stores => StoresReply, patience 60;
+    /// Encrypt the token file with a new key.
+    "rekey" Rekey => Rekeyed;
+    /// Move tokens to a store.
+    "migrate" Migrate => Migrated;
+    /// Compare the index with the stores.
+    "compare" Compare => Compared;
     /// Follow events; needs a connection of its own, which then carries [`Event`] lines.
     "watch" Watch => Watching;
     /// Leave when idle, because a newer daemon wants the place.

@@ -344,6 +344,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// It must have ended with this status.
+    #[track_caller]
+    pub fn exited(self, status: i32) -> Self {
+        assert_eq!(self.status, status, "exit status of\n{self}");
+        self
+    }
+
     /// Its output must be this and a newline.
     #[track_caller]
     pub fn prints(self, expected: impl AsRef<[u8]>) -> Self {

@@ -1,12 +1,27 @@
 //! `hfd lock` and `hfd unlock`
 
-use hfd_proto::{Error, Lock, LockReply, Unlock};
+use clap::Args;
+use hfd_proto::{
+    Error, Kind, Lock, LockReply, LockState, Passphrase, Protection, Status, StoreId, StoreState,
+    Stores, Unlock,
+};
 use serde::Serialize;
 
 use super::note_pending;
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
-use crate::{Context, session};
+use crate::{Context, prompt, session, stdin};
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Where tokens rest in the encrypted file and a passphrase opens it, it is asked for. Without a terminal it comes from
+stdin:
+  printf %s \"$PASSPHRASE\" | hfd unlock --with-passphrase")]
+pub(crate) struct Unlocking {
+    /// Read the passphrase of the encrypted file from stdin
+    #[arg(long)]
+    with_passphrase: bool,
+}
 
 pub(crate) fn lock(context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
@@ -14,10 +29,55 @@ pub(crate) fn lock(context: &Context) -> Result<(), Failure> {
     answer(reply, "hfd is locked; `hfd unlock` ends that.", context)
 }
 
-pub(crate) fn unlock(context: &Context) -> Result<(), Failure> {
+pub(crate) fn unlock(arguments: &Unlocking, context: &Context) -> Result<(), Failure> {
+    let passphrase = match arguments.with_passphrase {
+        true => Some(stdin::passphrase()?),
+        false if is_file_locked(context)? => Some(ask(context)?),
+        false => None,
+    };
     let home = context.env.home_if_usable();
-    let reply = session::request(&context.env, Unlock { home });
+    let reply = session::request(&context.env, Unlock { passphrase, home });
     answer(reply, "hfd is unlocked.", context)
+}
+
+/// Opens the encrypted file where it takes a passphrase and there is somebody to ask, once after each start of the
+/// daemon. Whether it did. While hfd itself is locked that is for `hfd unlock`.
+pub(crate) fn open_file(context: &Context) -> Result<bool, Failure> {
+    if !prompt::possible(context) {
+        return Ok(false);
+    }
+    let status = session::request(&context.env, Status::default())?;
+    if status.lock == LockState::Session || !is_file_locked(context)? {
+        return Ok(false);
+    }
+    let request = Unlock {
+        passphrase: Some(ask(context)?),
+        home: context.env.home_if_usable(),
+    };
+    session::request(&context.env, request)?;
+    Ok(true)
+}
+
+fn is_file_locked(context: &Context) -> Result<bool, Failure> {
+    let stores = session::ask(&context.env, Stores::default())?.stores;
+    let mut file = stores.iter().filter(|store| store.id == StoreId::File);
+    Ok(file.any(|file| {
+        let by_passphrase = file.protection.as_ref().and_then(|word| word.known());
+        file.state == StoreState::Locked && by_passphrase == Some(&Protection::Passphrase)
+    }))
+}
+
+fn ask(context: &Context) -> Result<Passphrase, Failure> {
+    if !prompt::possible(context) {
+        return Err(
+            Error::new(Kind::Locked, "the encrypted token file takes a passphrase")
+                .hint("printf %s \"$PASSPHRASE\" | hfd unlock --with-passphrase")
+                .into(),
+        );
+    }
+    let typed = prompt::hidden("Passphrase of the encrypted token file (not shown): ")?;
+    let refused = |why| Error::new(Kind::Usage, format!("{why}"));
+    Ok(Passphrase::parse(&typed).map_err(refused)?)
 }
 
 fn answer(

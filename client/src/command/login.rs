@@ -7,7 +7,7 @@ use hfd_proto::{
 };
 use zeroize::Zeroizing;
 
-use super::{note_endpoint, note_override, note_pending, quoted};
+use super::{note_endpoint, note_override, note_pending, quoted, store};
 use crate::cli::{parse_endpoint, parse_name, store_parser};
 use crate::failure::Failure;
 use crate::output::{Answer, Page};
@@ -71,8 +71,11 @@ impl std::fmt::Debug for VisibleToken {
     }
 }
 
-pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(mut arguments: Arguments, context: &Context) -> Result<(), Failure> {
     // Whatever can be refused is refused before a person is asked for a secret.
+    if arguments.store.is_none() && prompt::possible(context) {
+        arguments.store = store::choose_another(context)?;
+    }
     let home = match arguments.no_switch {
         true => context.env.home_if_usable(),
         false => Some(context.env.home()?),

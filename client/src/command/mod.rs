@@ -2,6 +2,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod env;
 pub(crate) mod exec;
 pub(crate) mod git;
@@ -17,6 +18,7 @@ pub(crate) mod rename;
 pub(crate) mod restore;
 pub(crate) mod service;
 pub(crate) mod status;
+pub(crate) mod store;
 pub(crate) mod switch;
 pub(crate) mod sync;
 pub(crate) mod token;
@@ -27,6 +29,8 @@ pub(crate) mod which;
 pub(crate) mod whoami;
 
 use hfd_proto::{Endpoint, Pending, TokenName, escape};
+
+pub(crate) use status::elsewhere;
 
 use crate::cli::Command;
 use crate::failure::Failure;
@@ -53,8 +57,10 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<(), Failure> {
         Command::Restore(arguments) => restore::run(arguments, context),
         Command::Mirror(command) => mirror::run(command, context),
         Command::Lock => lock::lock(context),
-        Command::Unlock => lock::unlock(context),
+        Command::Unlock(arguments) => lock::unlock(&arguments, context),
+        Command::Store(command) => store::run(command, context),
         Command::Status => status::run(context),
+        Command::Doctor(arguments) => doctor::run(&arguments, context),
         Command::Sync => sync::run(context),
         Command::Watch => watch::run(context),
         Command::Service(command) => service::run(command, context),

@@ -51,7 +51,7 @@ pub(super) fn ask(context: &Context) -> Result<Option<StatusReply>, Error> {
 }
 
 /// That tools of this environment use another Hub than the one whose tokens they are taken to write.
-pub(super) fn elsewhere(reply: &StatusReply, context: &Context) -> Option<String> {
+pub(crate) fn elsewhere(reply: &StatusReply, context: &Context) -> Option<String> {
     let theirs = context.env.endpoint().ok()?.unwrap_or_default();
     let own = &reply.endpoint;
     (theirs != *own).then(|| {

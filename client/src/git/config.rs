@@ -73,6 +73,23 @@ impl Config {
         hubs
     }
 
+    /// The programs that it asks as hfd and that are not there.
+    pub(crate) fn gone(&self) -> Vec<String> {
+        let mut gone: Vec<String> = Vec::new();
+        for (key, value) in &self.lines {
+            let is_helper = key == HELPER || hub_of(key).is_some();
+            let program = value.strip_prefix('!').unwrap_or(value);
+            let program = program.strip_suffix(" git credential").unwrap_or(program);
+            let program = program.trim_matches('\'');
+            let is_gone = Path::new(program).is_absolute() && !Path::new(program).exists();
+            if is_helper && is_ours(value) && is_gone && !gone.iter().any(|known| known == program)
+            {
+                gone.push(program.to_owned());
+            }
+        }
+        gone
+    }
+
     /// Has git ask hfd for a Hub, and nobody else, since git hands what one helper has answered to all the
     /// others to be kept.
     pub(crate) fn set_up(&self, hub: &Endpoint, helper: &str) -> Result<(), Error> {

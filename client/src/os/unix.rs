@@ -18,8 +18,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+mod access;
 #[cfg(target_os = "linux")]
 mod linux;
+pub(crate) use access::*;
 #[cfg(target_os = "linux")]
 pub(crate) use linux::*;
 

@@ -25,10 +25,12 @@ use windows_sys::Win32::System::Threading::{
     CREATE_NO_WINDOW, OpenProcess, PROCESS_TERMINATE, TerminateProcess,
 };
 
+mod access;
 mod child;
 mod interrupt;
 pub(crate) mod registry;
 
+pub(crate) use access::*;
 pub(crate) use child::{Interrupts, Together, program, run_in_place};
 pub(crate) use interrupt::hear_interruptions;
 

@@ -108,6 +108,7 @@ impl Worker {
             let dir = mirror.dir;
             pending.push(Pending { dir, detail });
         }
+        self.close_stores().await;
         if let Some(error) = own_failed {
             return Err(error);
         }
@@ -115,6 +116,13 @@ impl Worker {
             was_locked,
             pending,
         })
+    }
+
+    /// While hfd is locked, what a passphrase has opened is closed, but for what the Hub is about to grant.
+    pub(super) async fn close_stores(&self) {
+        if self.index().locked && self.flying.is_empty() {
+            self.parts.stores.close().await;
+        }
     }
 
     /// While hfd is locked a person changes nothing.

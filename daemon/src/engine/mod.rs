@@ -4,10 +4,12 @@
 
 mod again;
 mod change;
+mod compare;
 mod doubt;
 mod holder;
 mod import;
 mod manage;
+mod migrate;
 mod notice;
 mod renewal;
 mod restore;
@@ -30,9 +32,10 @@ use std::time::Duration;
 
 use hfd_core::model::{Change, Fingerprint, Index};
 use hfd_proto::{
-    Endpoint, Error, Event, HandBackReply, Home, Kind, LockReply, Login, LoginReply, Logout,
-    LogoutReply, Manage, ManageReply, Mode, Rename, RenameReply, Restore, RestoreReply, Secret,
-    Switch, SwitchReply, SyncReply, TokenName, Unmanage, UnmanageReply, WhoamiReply,
+    Compare, Compared, Endpoint, Error, Event, HandBackReply, Home, Kind, LockReply, Login,
+    LoginReply, Logout, LogoutReply, Manage, ManageReply, Migrate, Migrated, Mode, Rename,
+    RenameReply, Restore, RestoreReply, Secret, Switch, SwitchReply, SyncReply, TokenName,
+    Unmanage, UnmanageReply, WhoamiReply,
 };
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
@@ -74,6 +77,8 @@ enum Job {
     Restore(Restore, Answer<RestoreReply>),
     Manage(Manage, Answer<ManageReply>),
     Unmanage(Unmanage, Answer<UnmanageReply>),
+    Migrate(Migrate, Answer<Migrated>),
+    Compare(Compare, Answer<Compared>),
     Lock(bool, Option<Home>, Answer<LockReply>),
     BeginRenewal(Fingerprint, Answer<Option<Begun>>),
     FinishRenewal(Fingerprint, Renewed, Answer<()>),
@@ -208,6 +213,10 @@ impl Engine {
         manage(request: Manage) -> ManageReply = Job::Manage;
         /// Ends the management of a mirror.
         unmanage(request: Unmanage) -> UnmanageReply = Job::Unmanage;
+        /// Moves some of the tokens that rest elsewhere to a store.
+        migrate(request: Migrate) -> Migrated = Job::Migrate;
+        /// Compares the index with what the stores hold.
+        compare(request: Compare) -> Compared = Job::Compare;
         /// Hides every token, or shows them again; the files of `home` must follow.
         lock(locked: bool, home: Option<Home>) -> LockReply = Job::Lock;
         /// Prepares a renewal with this refresh token; nothing where that is not needed any more.
@@ -259,6 +268,8 @@ impl Job {
             Self::Restore(_, answer) => drop(answer.send(Err(error))),
             Self::Manage(_, answer) => drop(answer.send(Err(error))),
             Self::Unmanage(_, answer) => drop(answer.send(Err(error))),
+            Self::Migrate(_, answer) => drop(answer.send(Err(error))),
+            Self::Compare(_, answer) => drop(answer.send(Err(error))),
             Self::Lock(_, _, answer) => drop(answer.send(Err(error))),
             Self::Rest(answer) => drop(answer.send(Err(error))),
             Self::BeginRenewal(_, answer) => drop(answer.send(Err(error))),
@@ -399,6 +410,14 @@ impl Worker {
                 let outcome = self.unmanage(request).await;
                 self.reply(answer, outcome);
             }
+            Job::Migrate(request, answer) => {
+                let outcome = self.migrate(request).await;
+                self.reply(answer, outcome);
+            }
+            Job::Compare(request, answer) => {
+                let outcome = self.compare(&request).await;
+                self.reply(answer, outcome);
+            }
             Job::Lock(locked, home, answer) => {
                 let outcome = self.lock(locked, home.as_ref()).await;
                 self.reply(answer, outcome);
@@ -409,6 +428,7 @@ impl Worker {
             }
             Job::FinishRenewal(sent, renewed, answer) => {
                 let outcome = self.finish_renewal(sent, renewed).await;
+                self.close_stores().await;
                 self.reply(answer, outcome);
             }
             Job::Withhold(withhold, answer) => {

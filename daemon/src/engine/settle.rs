@@ -3,10 +3,9 @@
 
 use hfd_core::model::{Change, Kept, Record};
 use hfd_proto::{Error, Secret, StoreId, StoreState, TokenKind, TokenName};
-use tokio::time::timeout_at;
 
 use super::Worker;
-use super::change::{items, kept_items, timed_out};
+use super::change::{items, kept_items};
 use super::sync::now;
 use crate::journal::{Item, Transaction};
 use crate::store::{Key, Part};
@@ -107,6 +106,11 @@ impl Worker {
             || kept.any(|kept| kept_items(kept).contains(item))
     }
 
+    /// Whether the index knows whose value a store holds under this key.
+    pub(super) fn knows(&self, id: StoreId, key: &Key) -> bool {
+        self.is_known(&item(id, key))
+    }
+
     fn finish(
         &mut self,
         transaction: &Transaction,
@@ -160,16 +164,12 @@ impl Worker {
         }
     }
 
-    async fn search_store(&mut self, id: StoreId) -> Result<(), Error> {
-        let store = self.parts.stores.get(id)?;
-        let keys = match timeout_at(self.deadline, store.keys()).await {
-            Ok(keys) => keys?,
-            Err(_) => return Err(timed_out(id)),
-        };
+    pub(super) async fn search_store(&mut self, id: StoreId) -> Result<(), Error> {
+        let keys = self.keys_of(id).await?;
         let unknown: Vec<&Key> = keys
             .iter()
             .filter(|key| matches!(key.part, Part::Access | Part::KeptAccess(_)))
-            .filter(|key| !self.is_known(&item(id, key)))
+            .filter(|key| !self.knows(id, key))
             .collect();
         // What is found is kept at once: thousands of tokens may take more than one attempt.
         for some in unknown.chunks(CHUNK) {
@@ -289,7 +289,7 @@ fn item(store: StoreId, key: &Key) -> Item {
         name: key.name.clone(),
         refresh: matches!(key.part, Part::Refresh | Part::KeptRefresh(_)),
         kept: match key.part {
-            Part::Access | Part::Refresh | Part::Renewing => None,
+            Part::Access | Part::Refresh | Part::Renewing | Part::Probe => None,
             Part::KeptAccess(number) | Part::KeptRefresh(number) => Some(number),
         },
     }

@@ -9,6 +9,7 @@ mod logout;
 mod refresh;
 mod select;
 mod status;
+mod stores;
 mod token;
 mod whoami;
 
@@ -65,7 +66,11 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Manage(request) => reply(daemon.engine.manage(request).await, out),
         Message::Unmanage(request) => reply(daemon.engine.unmanage(request).await, out),
         Message::Lock(request) => reply(daemon.engine.lock(true, request.home).await, out),
-        Message::Unlock(request) => reply(daemon.engine.lock(false, request.home).await, out),
+        Message::Unlock(request) => reply(stores::unlock(daemon, request).await, out),
+        Message::Stores(request) => reply(stores::answer(daemon, &request).await, out),
+        Message::Rekey(request) => reply(stores::rekey(daemon, request).await, out),
+        Message::Migrate(request) => reply(daemon.engine.migrate(request).await, out),
+        Message::Compare(request) => reply(daemon.engine.compare(request).await, out),
         Message::Whoami(request) => reply(whoami::answer(daemon, request).await, out),
         Message::Check(request) => reply(Ok(check::answer(daemon, request)), out),
         Message::Sync(request) => reply(daemon.engine.sync(request.home).await, out),

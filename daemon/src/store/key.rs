@@ -19,6 +19,8 @@ pub enum Part {
     /// No secret: that a renewal was begun, and with which refresh token. Written first, it proves
     /// that the store takes what the Hub is about to answer.
     Renewing,
+    /// No secret: whether the store takes and gives back anything at all.
+    Probe,
 }
 
 impl Part {
@@ -28,6 +30,7 @@ impl Part {
             Self::Access => "access".into(),
             Self::Refresh => "refresh".into(),
             Self::Renewing => "renewing".into(),
+            Self::Probe => "probe".into(),
             Self::KeptAccess(number) => format!("restore-{number:016x}").into(),
             Self::KeptRefresh(number) => format!("restore-{number:016x}-refresh").into(),
         }
@@ -39,6 +42,7 @@ impl Part {
             "access" => Self::Access,
             "refresh" => Self::Refresh,
             "renewing" => Self::Renewing,
+            "probe" => Self::Probe,
             _ => {
                 let number = text.strip_prefix("restore-")?;
                 let (digits, refresh) = match number.strip_suffix("-refresh") {
@@ -107,6 +111,7 @@ impl Key {
             Part::Access => format!("hfd: {name} ({host})"),
             Part::Refresh => format!("hfd: {name}, refresh token ({host})"),
             Part::Renewing => format!("hfd: {name}, being renewed ({host})"),
+            Part::Probe => String::from("hfd: whether this keychain works"),
             Part::KeptAccess(_) => format!("hfd: {name}, kept for `hfd restore` ({host})"),
             Part::KeptRefresh(_) => {
                 format!("hfd: {name}, refresh token kept for `hfd restore` ({host})")

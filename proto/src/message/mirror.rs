@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Home, MirrorStatus, Mode, Pending};
+use crate::secret::Passphrase;
 
 /// Makes a directory a mirror, or gives a mirror another mode.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Lock {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Unlock {
+    /// What opens the encrypted token file, for as long as the daemon runs or until it is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passphrase: Option<Passphrase>,
     /// The caller's Hugging Face home, whose files must follow; others may do so later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,

@@ -23,6 +23,7 @@ mod renewal;
 mod revoke;
 mod scenarios;
 mod select;
+mod stores;
 mod tokens;
 mod versions;
 mod windows;

@@ -199,6 +199,7 @@ fn encode_body(items: &Items) -> Result<Zeroizing<Vec<u8>>, Damage> {
             Part::KeptAccess(number) => (3, Some(number)),
             Part::KeptRefresh(number) => (4, Some(number)),
             Part::Renewing => (5, None),
+            Part::Probe => (6, None),
         };
         body.push(part);
         body.extend(kept.into_iter().flat_map(u64::to_le_bytes));
@@ -222,6 +223,7 @@ fn decode_body(body: &[u8]) -> Result<Items, Damage> {
             3 => Part::KeptAccess(reader.long()?),
             4 => Part::KeptRefresh(reader.long()?),
             5 => Part::Renewing,
+            6 => Part::Probe,
             _ => return Err(Damage::Malformed),
         };
         let (endpoint, name, value) = (reader.text()?, reader.text()?, reader.text()?);

@@ -2,6 +2,7 @@
 
 mod completions;
 mod desktop;
+mod doctor;
 mod git;
 mod hook;
 mod keychain;
