@@ -69,6 +69,7 @@ CHANGES = {
     "restore": (hfd("logout", "play"), hfd("restore", "play")),
     "mode": (nothing, lambda session: claims(session, "mirror", "add", "--mode", "active-only")),
     "lock": (nothing, lock),
+    "rekey": (nothing, hfd("store", "rekey", "--key-file")),
 }
 
 

@@ -10,30 +10,33 @@ use crate::{eventually, processes};
 pub struct Bus {
     daemon: Mutex<Child>,
     socket: PathBuf,
+    config: PathBuf,
 }
 
 impl Bus {
     /// Starts one. With `activation` it starts services that are asked for, as on a desktop:
     /// foremost a (locked) keyring when the one that ran is gone. Services inherit the environment
     /// and the mark of `command`, which runs `dbus-daemon`.
-    pub(crate) fn start(mut command: Command, root: &Path, activation: bool) -> Self {
+    pub(crate) fn start(command: Command, root: &Path, activation: bool) -> Self {
         let socket = root.join("run/bus");
         let config = root.join("bus.conf");
         fs::write(&config, configuration(&socket, activation)).expect("the bus is configured");
-        let daemon = command
-            .arg(format!("--config-file={}", config.display()))
-            .args(["--nofork", "--nopidfile", "--nosyslog"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("dbus-daemon starts");
         let bus = Self {
-            daemon: Mutex::new(daemon),
+            daemon: Mutex::new(launch(command, &config)),
             socket,
+            config,
         };
         eventually("the session bus listens", || bus.socket.exists());
         bus
+    }
+
+    /// Starts another one in the place of one that was stopped.
+    pub(crate) fn start_again(&self, command: Command) {
+        // Its absence tells when the next one listens.
+        drop(fs::remove_file(&self.socket));
+        let mut daemon = self.daemon.lock().unwrap_or_else(PoisonError::into_inner);
+        *daemon = launch(command, &self.config);
+        eventually("the session bus listens again", || self.socket.exists());
     }
 
     /// What `DBUS_SESSION_BUS_ADDRESS` is set to.
@@ -80,6 +83,17 @@ impl Bus {
         }
         daemon.wait().expect("a child can be waited for");
     }
+}
+
+fn launch(mut command: Command, config: &Path) -> Child {
+    command
+        .arg(format!("--config-file={}", config.display()))
+        .args(["--nofork", "--nopidfile", "--nosyslog"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("dbus-daemon starts")
 }
 
 fn configuration(socket: &Path, activation: bool) -> String {

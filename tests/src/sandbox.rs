@@ -282,6 +282,13 @@ impl Sandbox {
         self.bus.as_ref().expect("this sandbox has a bus")
     }
 
+    /// Starts another session bus in the place of one that was stopped.
+    pub fn restart_bus(&self) {
+        let mut command = self.marked_command("dbus-daemon".as_ref());
+        command.env_clear().envs(&self.environment);
+        self.bus().start_again(command);
+    }
+
     /// Its keyring.
     pub fn keyring(&self) -> Keyring<'_> {
         Keyring::new(self)

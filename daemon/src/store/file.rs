@@ -164,6 +164,33 @@ impl FileStore {
     }
 }
 
+/// What the fuzz target `store` reads (`tests/fuzz`): any bytes as a token file with its key file, and any bytes as what
+/// was encrypted. Whatever is read is what would be written.
+///
+/// # Panics
+/// When it is not.
+#[doc(hidden)]
+pub fn read_for_fuzzing(content: &[u8]) {
+    use self::format::{FileKey, open, seal, sealed_body};
+    use self::key_file::KeyFile;
+    let cut = content.len().min(124);
+    for key_file in [&content[..cut], &content[..content.len().min(56)]] {
+        if let Ok(KeyFile::Plain(key)) = KeyFile::decode(key_file) {
+            drop(open(&key, &content[key_file.len()..]));
+        }
+    }
+    let key = FileKey::new(&zeroize::Zeroizing::new([1; 48]));
+    assert!(
+        open(&key, content).is_err(),
+        "nothing was encrypted with this key"
+    );
+    let nonce = [2; 24];
+    let file = sealed_body(&key, nonce, content).expect("a small body");
+    if let Ok(items) = open(&key, &file) {
+        assert_eq!(seal(&key, nonce, &items).as_deref(), Ok(&file[..]));
+    }
+}
+
 fn not_kept(disk: &Disk) -> StoreError {
     StoreError::Rejected {
         store: StoreId::File,

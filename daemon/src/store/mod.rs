@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use hfd_proto::{Passphrase, Protection, Secret, StoreId};
 
 pub use error::{Effect, StoreError};
-pub use file::FileStore;
+pub use file::{FileStore, read_for_fuzzing};
 pub use handle::{DEADLINE, Store};
 pub use key::{Key, Part};
 pub use memory::{Knobs, Memory};

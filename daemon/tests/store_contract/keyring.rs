@@ -20,7 +20,7 @@ use crate::bench::{Bench, Breakable, soon};
 pub(crate) const PROVIDER: &str = "org.freedesktop.secrets";
 const PASSWORD: &[u8] = b"a keyring password";
 const PACKAGES: &str =
-    "apt-get install -y --no-install-recommends dbus gnome-keyring libsecret-tools";
+    "apt-get install -y --no-install-recommends dbus gnome-keyring keepassxc libsecret-tools";
 
 pub(crate) struct Keyring {
     home: TempDir,
@@ -51,6 +51,16 @@ impl Keyring {
             daemon: None,
             admin,
         }
+    }
+
+    /// The home of everything on the bus.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Takes over the program that is the keychain.
+    pub(crate) fn take_daemon(&mut self, daemon: Child) {
+        self.daemon = Some(daemon);
     }
 
     /// Where the bus listens.
@@ -324,7 +334,7 @@ async fn connect(home: &Path) -> Connection {
 
 /// A program with an environment that knows nothing of the person who runs the tests. What the bus
 /// starts inherits it.
-fn command(program: &str, home: &Path) -> Command {
+pub(crate) fn command(program: &str, home: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()
@@ -339,7 +349,7 @@ fn command(program: &str, home: &Path) -> Command {
     command
 }
 
-fn spawn(command: &mut Command) -> Child {
+pub(crate) fn spawn(command: &mut Command) -> Child {
     command.spawn().unwrap_or_else(|error| {
         let program = command.get_program().display();
         panic!("cannot start {program}: {error}; install what is missing: {PACKAGES}")

@@ -18,6 +18,8 @@ mod file_faults;
 #[cfg(unix)]
 mod file_keys;
 #[cfg(target_os = "linux")]
+mod keepassxc;
+#[cfg(target_os = "linux")]
 mod keyring;
 #[cfg(target_os = "linux")]
 mod keyring_faults;
@@ -51,6 +53,13 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $story() {
                 crate::stories::$story(&crate::credential_manager::Manager::alone().await).await;
+            })+
+        }
+        #[cfg(target_os = "linux")]
+        mod keepassxc_provider {
+            $(#[tokio::test]
+            async fn $story() {
+                crate::stories::$story(&crate::keyring::Keyring::keepassxc().await).await;
             })+
         }
         #[cfg(target_os = "linux")]

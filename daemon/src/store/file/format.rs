@@ -98,7 +98,11 @@ impl std::fmt::Debug for FileKey {
 /// Encrypts `items` into the bytes of a file. `nonce` must be random and new each time: with 24
 /// bytes, chance never repeats one.
 pub(super) fn seal(key: &FileKey, nonce: [u8; 24], items: &Items) -> Result<Vec<u8>, Damage> {
-    let body = encode_body(items)?;
+    sealed_body(key, nonce, &encode_body(items)?)
+}
+
+/// Encrypts what a file is to hold.
+pub(super) fn sealed_body(key: &FileKey, nonce: [u8; 24], body: &[u8]) -> Result<Vec<u8>, Damage> {
     let mut header = [0; HEADER];
     header[..8].copy_from_slice(MAGIC);
     header[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -107,7 +111,7 @@ pub(super) fn seal(key: &FileKey, nonce: [u8; 24], items: &Items) -> Result<Vec<
     header[32..].copy_from_slice(&nonce);
     let mut file = Vec::with_capacity(HEADER + body.len() + TAG);
     file.extend_from_slice(&header);
-    file.extend_from_slice(&body);
+    file.extend_from_slice(body);
     let tag = key
         .cipher()
         .encrypt_inout_detached(&XNonce::from(nonce), &header, (&mut file[HEADER..]).into())

@@ -11,6 +11,7 @@ mod process;
 mod protocol;
 mod python;
 mod readers;
+mod rig;
 mod service;
 mod terminal;
 mod withhold;
