@@ -53,6 +53,7 @@ enum Keychain {
 pub struct Builder {
     keychain: Keychain,
     certificate: Option<Certificate>,
+    in_memory: bool,
 }
 
 impl Builder {
@@ -84,6 +85,13 @@ impl Builder {
         self
     }
 
+    /// All of it on a tmpfs, as a runtime directory is.
+    #[must_use]
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Sandbox {
         Sandbox::with(self)
@@ -107,15 +115,20 @@ impl Sandbox {
         Builder {
             keychain: Keychain::Unlocked,
             certificate: None,
+            in_memory: false,
         }
     }
 
     fn with(builder: Builder) -> Self {
         tools::assert_unprivileged();
         // Short, because the path of a socket has at most 107 bytes.
+        let place = match builder.in_memory {
+            true => PathBuf::from("/dev/shm"),
+            false => std::env::temp_dir(),
+        };
         let root = tempfile::Builder::new()
             .prefix("hfd-")
-            .tempdir()
+            .tempdir_in(place)
             .expect("a directory");
         let hub = match &builder.certificate {
             None => Hub::start(),

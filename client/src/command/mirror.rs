@@ -31,6 +31,7 @@ pub(crate) enum Command {
 What a directory shows:
   files        every token, and the active one
   active-only  the active token alone
+  runtime      every token, in memory alone: the files are links into the runtime directory (Linux, with the service)
   off          nothing; what hfd wrote there is taken out")]
 pub(crate) struct Add {
     /// The directory with `token` and `stored_tokens` [default: the Hugging Face home]
@@ -47,10 +48,13 @@ pub(crate) struct Remove {
 }
 
 fn mode_parser() -> impl TypedValueParser<Value = Mode> {
-    PossibleValuesParser::new(["files", "active-only", "off"]).map(|word| match word.as_str() {
-        "active-only" => Mode::ActiveOnly,
-        "off" => Mode::Off,
-        _ => Mode::Files,
+    PossibleValuesParser::new(["files", "active-only", "runtime", "off"]).map(|word| {
+        match word.as_str() {
+            "active-only" => Mode::ActiveOnly,
+            "runtime" => Mode::Runtime,
+            "off" => Mode::Off,
+            _ => Mode::Files,
+        }
     })
 }
 

@@ -231,6 +231,7 @@ pub(super) fn mirror_line(mirror: &MirrorStatus, page: &Page) -> String {
     let mode = match &mirror.mode {
         Word::Known(Mode::Files) => "all tokens".to_owned(),
         Word::Known(Mode::ActiveOnly) => "the active token only".to_owned(),
+        Word::Known(Mode::Runtime) => "all tokens, in memory".to_owned(),
         Word::Known(Mode::Off) => "nothing".to_owned(),
         Word::Unknown(word) => escape(word),
     };

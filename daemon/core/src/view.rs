@@ -18,7 +18,7 @@ pub fn view(index: &Index, mirror: &Mirror) -> Option<Base> {
         .and_then(|name| index.tokens.get_key_value(name));
     let sections = match mirror.mode {
         Mode::Off => return None,
-        Mode::Files => index
+        Mode::Files | Mode::Runtime => index
             .tokens
             .iter()
             .filter(|(_, record)| record.named)

@@ -10,6 +10,7 @@ use hfd_proto::{
 use super::Worker;
 use super::session::{not_managed, not_written_at};
 use super::sync::shown;
+use crate::mirror::runtime;
 
 impl Worker {
     /// `hfd mirror add`: a new mirror, or another mode for one.
@@ -18,9 +19,12 @@ impl Worker {
         match self.index().mirrors.get(&home).map(|mirror| mirror.mode) {
             None => self.add_mirror(&home, mode).await?,
             Some(old) if old == mode => {}
-            Some(_) => {
+            Some(old) => {
                 if mode == Mode::Off {
                     self.empty(&home).await?;
+                }
+                if old == Mode::Runtime {
+                    self.out_of_memory(&home).await?;
                 }
                 self.change(vec![Change::Manage {
                     home: home.clone(),
@@ -59,6 +63,21 @@ impl Worker {
         }
     }
 
+    /// Puts files in the place of links into memory.
+    async fn out_of_memory(&self, home: &Home) -> Result<(), Error> {
+        let Some(now) = self.mirrors.get(home) else {
+            return Ok(());
+        };
+        let undone = now.disk.run(Some(self.deadline), runtime::unlink).await;
+        let cannot = |why: String| {
+            Error::new(Kind::Other, format!("{}: {why}", shown(home)))
+                .hint("mend that file system, then repeat it")
+        };
+        undone
+            .map_err(|waiting| cannot(waiting.to_string()))?
+            .map_err(|error| cannot(error.to_string()))
+    }
+
     /// `hfd mirror remove`: the files stay as they are, with the refresh tokens that were withheld.
     pub(super) async fn unmanage(&mut self, request: Unmanage) -> Result<UnmanageReply, Error> {
         let home = request.home;
@@ -67,6 +86,7 @@ impl Worker {
         }
         self.sync_mirror(&home, Occasion::Noticed).await;
         self.hand_back(&home).await?;
+        self.out_of_memory(&home).await?;
         let mirror = self.status_of(&home)?;
         self.change(vec![Change::Unmanage { home: home.clone() }])?;
         self.mirrors.remove(&home);

@@ -137,7 +137,8 @@ impl Worker {
             record.is_some_and(|record| record.refresh == Some(sent))
         };
         let shows = |mirror: &hfd_core::model::Mirror| {
-            mirror.mode == Mode::Files || mirror.active.as_ref().is_some_and(has)
+            matches!(mirror.mode, Mode::Files | Mode::Runtime)
+                || mirror.active.as_ref().is_some_and(has)
         };
         let mirrors = self.index().mirrors.iter();
         let homes: Vec<Home> = mirrors

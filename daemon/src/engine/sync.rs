@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hfd_core::explain::Effect;
-use hfd_core::model::Fingerprint;
+use hfd_core::model::{Base, Change, Fingerprint};
 use hfd_core::observe::{Observation, TokenFile};
 use hfd_core::reconcile::{Doubt, Held, Occasion, Plan, is_less, reconcile, values};
-use hfd_proto::{Error, Home, Kind, MirrorState, Secret, SyncReply, TokenName, escape};
+use hfd_proto::{Error, Home, Kind, MirrorState, Mode, Secret, SyncReply, TokenName, escape};
 use tokio::time::{Duration, Instant, sleep};
 
 use super::Worker;
-use crate::mirror::{Disk, NotSeen, Seen, Stamps, age, directory, is_local, observe};
+use crate::mirror::{
+    Disk, NotSeen, Seen, Stamps, WriteError, age, directory, is_local, observe, runtime,
+};
 use crate::snapshot::MirrorNow;
 
 /// How often files that move under our hands are looked at again before that is a conflict.
 const ROUNDS: usize = 5;
+
+/// How long a file that becomes a link waits for programs that have it open.
+const LINKING: Duration = Duration::from_millis(300);
 
 /// A removal is believed when nothing has happened for so long: upstream's `logout` writes one file
 /// after the other.
@@ -205,6 +210,7 @@ impl Worker {
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<Rest, Trouble> {
         self.take_up_leftovers(home, done).await?;
+        self.mind_memory(home).await?;
         for _ in 0..ROUNDS {
             let seen = self.look_when_quiet(home, occasion, done).await?;
             if occasion == Occasion::Settled && self.has_moved(home, &seen) {
@@ -224,12 +230,22 @@ impl Worker {
             }
             let Some(files) = plan.write else {
                 self.agree(home, &seen.observation, plan.held)?;
+                let stamps = match plan.held {
+                    // What is gone may be a logout.
+                    Some(_) => Some(seen.stamps),
+                    None => self.keep_in_memory(home, &seen).await?,
+                };
+                let Some(stamps) = stamps else { continue };
                 return Ok(Rest {
-                    stamps: seen.stamps,
+                    stamps,
                     doubt: plan.doubt,
                     trouble: self.trouble(home, &seen, plan.held),
                 });
             };
+            if plan.held.is_none() && self.is_in_memory(home) {
+                let prepared = self.on_disk(home, runtime::prepare).await?;
+                prepared.map_err(|error| Trouble::new(MirrorState::Pending, error.to_string()))?;
+            }
             // Only what was written is agreed on: a base that claims more would take what never
             // reached the file for removed.
             if self.write_files(home, &seen, files, done).await? {
@@ -242,6 +258,68 @@ impl Worker {
             MirrorState::Conflict,
             "another program keeps changing the files",
         ))
+    }
+
+    fn is_in_memory(&self, home: &Home) -> bool {
+        let mirror = self.index().mirrors.get(home);
+        mirror.is_some_and(|mirror| mirror.mode == Mode::Runtime)
+    }
+
+    /// What went with the memory that it was in was removed by nobody: the two sides are united again.
+    async fn mind_memory(&mut self, home: &Home) -> Result<(), Trouble> {
+        if !self.is_in_memory(home) {
+            return Ok(());
+        }
+        let [stored, token] = self.on_disk(home, runtime::vanished).await?;
+        let lost = self.index().mirrors.get(home).is_some_and(|mirror| {
+            (stored && !mirror.base.sections.is_empty()) || (token && mirror.base.token.is_some())
+        });
+        if lost {
+            let base = Base::default();
+            let home = home.clone();
+            let agreed = self
+                .parts
+                .journal
+                .change(vec![Change::Agree { home, base }], false);
+            agreed.map_err(|error| Trouble::new(MirrorState::Pending, error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// The stamps once the files are links; nothing where a tool was faster.
+    async fn keep_in_memory(
+        &mut self,
+        home: &Home,
+        seen: &Seen,
+    ) -> Result<Option<Stamps>, Trouble> {
+        if !self.is_in_memory(home) {
+            return Ok(Some(seen.stamps));
+        }
+        let (read, latest) = (seen.clone(), std::time::Instant::now() + LINKING);
+        let linked = self.on_disk(home, move |home| runtime::link(home, &read, latest));
+        match linked.await? {
+            Ok(stamps) => Ok(Some(stamps)),
+            Err(WriteError::Moved) => {
+                if let Some(now) = self.mirrors.get_mut(home) {
+                    now.leftovers = true;
+                }
+                Ok(None)
+            }
+            Err(error) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
+        }
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        home: &Home,
+        work: impl FnOnce(&Home) -> T + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let Some(now) = self.mirrors.get(home) else {
+            return Err(Trouble::new(MirrorState::Absent, "it is not open"));
+        };
+        let disk = Arc::clone(&now.disk);
+        let done = disk.run(Some(self.deadline), work).await;
+        done.map_err(|waiting| Trouble::new(MirrorState::Waiting, waiting.to_string()))
     }
 
     /// Whether the files are others than those that were in doubt.

@@ -5,6 +5,7 @@
 //! place, or they are what was found there, which must be read before it is removed. A daemon that
 //! is killed leaves them. `.hfd-i-…` is a copy for a file that is written in place (`inplace`).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -251,11 +252,15 @@ fn finished(path: &Path, which: Which) -> Result<Option<Zeroizing<Vec<u8>>>, Unf
 
 /// Regular files of ours, with one link, that lie beside the mirror's and are called `.hfd-…`.
 pub(super) fn ours(home: &Home) -> Vec<(PathBuf, String)> {
-    let mut directories: Vec<PathBuf> = [stored_path(home), home.token_path.clone()]
-        .iter()
-        .filter_map(|path| Some(resolve(path).ok()?.parent()?.to_owned()))
+    let targets = [stored_path(home), home.token_path.clone()].map(|path| resolve(&path).ok());
+    // Where links are put in the place of files, too.
+    let paths = targets
+        .into_iter()
+        .flatten()
+        .chain([home.token_path.clone()]);
+    let directories: BTreeSet<PathBuf> = paths
+        .filter_map(|path| Some(path.parent()?.to_owned()))
         .collect();
-    directories.dedup();
     let mut found = Vec::new();
     for entry in directories.iter().flat_map(std::fs::read_dir).flatten() {
         let Ok(entry) = entry else { continue };

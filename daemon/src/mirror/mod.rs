@@ -10,6 +10,11 @@ mod lock;
 mod observe;
 mod place;
 mod quiet;
+#[cfg(target_os = "linux")]
+pub mod runtime;
+#[cfg(not(target_os = "linux"))]
+#[path = "runtime_elsewhere.rs"]
+pub mod runtime;
 mod watch;
 mod write;
 

@@ -6,6 +6,7 @@ mod leave;
 mod list;
 mod login;
 mod logout;
+mod manage;
 mod refresh;
 mod select;
 mod status;
@@ -63,7 +64,7 @@ pub async fn answer(daemon: &Arc<Daemon>, message: Message, out: &mut Vec<u8>) {
         Message::Switch(request) => reply(daemon.engine.switch(request).await, out),
         Message::Rename(request) => reply(daemon.engine.rename(request).await, out),
         Message::Restore(request) => reply(daemon.engine.restore(request).await, out),
-        Message::Manage(request) => reply(daemon.engine.manage(request).await, out),
+        Message::Manage(request) => reply(manage::answer(daemon, request).await, out),
         Message::Unmanage(request) => reply(daemon.engine.unmanage(request).await, out),
         Message::Lock(request) => reply(daemon.engine.lock(true, request.home).await, out),
         Message::Unlock(request) => reply(stores::unlock(daemon, request).await, out),

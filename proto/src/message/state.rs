@@ -187,6 +187,8 @@ pub enum Mode {
     Files,
     /// The active token only.
     ActiveOnly,
+    /// Every token, in memory alone: the files are links into the runtime directory.
+    Runtime,
     /// Nothing.
     Off,
 }

@@ -12,6 +12,7 @@ mod protocol;
 mod python;
 mod readers;
 mod rig;
+mod runtime;
 mod service;
 mod terminal;
 mod withhold;

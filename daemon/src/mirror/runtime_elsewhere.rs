@@ -1,0 +1,42 @@
+//! Files that are links into memory: only Linux has a directory of memory that is a person's own.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use hfd_proto::Home;
+
+use super::observe::{Seen, Stamps};
+use super::write::WriteError;
+
+/// Why there is none.
+///
+/// # Errors
+/// Always.
+pub fn memory() -> Result<PathBuf, String> {
+    Err("only Linux has a directory of memory that is yours alone".to_owned())
+}
+
+/// Nothing was ever there.
+pub fn vanished(_home: &Home) -> [bool; 2] {
+    [false; 2]
+}
+
+/// # Errors
+/// Always.
+pub fn prepare(_home: &Home) -> Result<(), WriteError> {
+    Err(WriteError::Moved)
+}
+
+/// # Errors
+/// Always.
+pub fn link(_home: &Home, _seen: &Seen, _deadline: Instant) -> Result<Stamps, WriteError> {
+    Err(WriteError::Moved)
+}
+
+/// There are no links.
+///
+/// # Errors
+/// Never.
+pub fn unlink(_home: &Home) -> Result<(), WriteError> {
+    Ok(())
+}
