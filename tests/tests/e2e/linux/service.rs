@@ -449,3 +449,31 @@ fn one_that_cannot_start() {
     );
     assert_eq!(manager.main_pid(), Some(sandbox.daemon_pid()));
 }
+
+#[test]
+fn systemd_hands_over_what_opens_the_encrypted_file() {
+    let sandbox = Sandbox::new();
+    sandbox.configure("store = \"file\"\n");
+    let manager = installed(&sandbox);
+    let work = sandbox.logged_in("work");
+    sandbox.hfd(["mirror", "add", "--mode", "off"]).ok();
+    let rekey = ["store", "rekey", "--with-passphrase"];
+    sandbox.hfd(rekey).stdin("open sesame").ok();
+    sandbox.hfd(["service", "restart"]).ok();
+    sandbox.hfd(["token", "work"]).exits(11).notes("hfd unlock");
+    let passphrase = sandbox.home().join("passphrase");
+    fs::write(&passphrase, "open sesame\n").unwrap();
+    let extra = unit(&sandbox).with_extension("service.d");
+    fs::create_dir(&extra).unwrap();
+    let credential = format!(
+        "[Service]\nLoadCredential=hfd.passphrase:{}\n",
+        passphrase.display()
+    );
+    fs::write(extra.join("passphrase.conf"), credential).unwrap();
+    manager.systemctl(["daemon-reload"]).ok();
+    sandbox.hfd(["service", "restart"]).ok();
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
+    // And nobody is asked after the next start either.
+    processes::kill9(sandbox.daemon_pid());
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
+}
