@@ -51,6 +51,9 @@ pub(crate) struct Report {
     pub(crate) service: Option<String>,
     /// Each store, and how long a value took to be written, read and removed.
     pub(crate) stores: Vec<StoreEntry>,
+    /// Files of a damaged index that the repair has put aside: what was in them alone is known no more, such as which
+    /// directories were mirrors.
+    pub(crate) set_aside: Vec<String>,
     /// What the repair brought back.
     pub(crate) repaired: Vec<TokenName>,
     /// What is wrong.
@@ -73,11 +76,12 @@ pub(crate) fn examine(wishes: Wishes, context: &Context) -> Report {
         hfdd: None,
         service: None,
         stores: Vec::new(),
+        set_aside: Vec::new(),
         repaired: Vec::new(),
         findings: Vec::new(),
     };
     if wishes.repair {
-        daemon::move_damaged_index(context, &mut report);
+        daemon::mend_index(context, &mut report);
     }
     if let Some(status) = daemon::examine(context, &mut report) {
         stores::examine(wishes.repair, context, &mut report);
@@ -110,10 +114,18 @@ fn hide_home(report: &mut Report, context: &Context) {
     else {
         return;
     };
-    let hidden = |text: &str| text.replace(&home, "~");
+    // Within quotes a shell would not know it again.
+    let quoted = format!("'{home}");
+    let hidden = |text: &str| match text.contains(&quoted) {
+        true => text.to_owned(),
+        false => text.replace(&home, "~"),
+    };
     for finding in &mut report.findings {
         finding.detail = hidden(&finding.detail);
         finding.mend = hidden(&finding.mend);
+    }
+    for path in &mut report.set_aside {
+        *path = hidden(path);
     }
     for store in &mut report.stores {
         store.detail = store.detail.as_deref().map(hidden);
@@ -122,5 +134,28 @@ fn hide_home(report: &mut Report, context: &Context) {
             error.message = hidden(&error.message);
             error.hint = error.hint.as_deref().map(hidden);
         }
+    }
+}
+
+/// A word of a command to be pasted into a shell, whatever is in it.
+pub(crate) fn word(text: impl std::fmt::Display) -> String {
+    let text = text.to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./~-".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text,
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::word;
+
+    #[test]
+    fn a_word_is_one_word() {
+        assert_eq!(word("/home/a/.cache"), "/home/a/.cache");
+        assert_eq!(word("a b"), "'a b'");
+        assert_eq!(word("it's; rm -r ~"), r"'it'\''s; rm -r ~'");
+        assert_eq!(word(""), "''");
     }
 }

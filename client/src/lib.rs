@@ -81,8 +81,9 @@ pub fn main() -> ExitCode {
 
 /// Asks for what opens the encrypted file, where that is why the command failed, and runs it once more.
 fn unlocked(failure: Failure, arguments: &[OsString], context: &Context) -> Result<(), Failure> {
-    match (command::lock::open_file(context)?, cli::parse(arguments)) {
-        (true, Ok(again)) => command::run(again.command, context),
+    match (command::lock::open_file(context), cli::parse(arguments)) {
+        (Ok(true), Ok(again)) => command::run(again.command, context),
+        (Err(why), _) if !why.is_locked() => Err(why),
         _ => Err(failure),
     }
 }

@@ -86,6 +86,12 @@ fn answer(request: &Value) -> Answer {
     Answer::Line(match request["kind"].as_str().unwrap() {
         "list" => json!({ "ok": { "tokens": tokens } }),
         "status" => status(&[]),
+        "stores" => json!({ "ok": { "stores": [
+            { "id": "secret-service", "state": "ready", "detail": null, "default": true,
+              "tokens": 3, "protection": null },
+            { "id": "file", "state": "ready", "detail": null, "default": false,
+              "tokens": 0, "protection": null }
+        ]}}),
         "login" => json!({ "ok": {
             "name": "work", "user": "alice", "role": "write",
             "endpoint": "https://huggingface.co", "store": "secret-service",
@@ -134,7 +140,7 @@ fn ctrl_c_ends_a_question_and_leaves_the_terminal_as_it_was() {
     assert!(screen.contains("status=130"), "{screen}");
     assert!(screen.contains(" echo ") && screen.contains(" icanon"));
     assert!(!screen.contains("hf_half"));
-    assert_eq!(daemon.kinds(), ["status"]);
+    assert_eq!(daemon.kinds(), ["stores", "status"]);
 }
 
 #[test]
@@ -196,7 +202,7 @@ fn a_login_in_a_home_that_is_not_managed_asks_first() {
     let (status, screen) = terminal.end();
     assert_eq!(status, 14, "{screen}");
     assert!(screen.contains("nothing was changed"), "{screen}");
-    assert_eq!(daemon.kinds(), ["status"]);
+    assert_eq!(daemon.kinds(), ["stores", "status"]);
 
     let mut terminal = Terminal::run(&desk, "hfd login");
     terminal.answer("Keep this token in its files? [y/N]", "y");

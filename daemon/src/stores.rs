@@ -39,9 +39,9 @@ impl Stores {
 
     /// For tests: `store` in the place of this system's keychain.
     #[cfg(test)]
-    pub(crate) fn of(store: Store) -> Self {
+    pub(crate) fn of(store: Store, directory: PathBuf) -> Self {
         let keychain = StoreId::HERE[0];
-        let stores = Self::new(keychain, PathBuf::new());
+        let stores = Self::new(keychain, directory);
         stores.open[&keychain].get_or_init(|| stores.watched(store));
         stores
     }
@@ -67,12 +67,12 @@ impl Stores {
             .collect()
     }
 
-    /// Closes every store that a passphrase has opened.
+    /// Closes the store that a passphrase has opened.
     pub async fn close(&self) {
-        for store in self.open.values().filter_map(OnceLock::get) {
-            if let Err(error) = store.close().await {
-                tracing::warn!(store = store.id().as_str(), %error, "not closed");
-            }
+        if let Some(store) = self.open.get(&StoreId::File).and_then(OnceLock::get)
+            && let Err(error) = store.close().await
+        {
+            tracing::warn!(store = store.id().as_str(), %error, "not closed");
         }
     }
 

@@ -145,7 +145,7 @@ mod tests {
         let salt = Salt([1; 16]);
         let (memory, _) = Memory::new(StoreId::HERE[0]);
         let store = Store::spawn(Backend::Memory(memory));
-        let values = Values::new(salt, Arc::new(Stores::of(store)));
+        let values = Values::new(salt, Arc::new(Stores::of(store, std::path::PathBuf::new())));
         let secrets = ["hf_1", "hf_of_twenty_letters"].map(|value| Secret::parse(value).unwrap());
         let [short, long] = secrets.each_ref().map(|value| salt.fingerprint(value));
         let mut index = Index::new(salt);

@@ -101,8 +101,8 @@ pub enum InvalidPassphrase {
     /// Longer than [`MAX_PASSPHRASE`].
     #[error("the passphrase is longer than {MAX_PASSPHRASE} bytes")]
     TooLong,
-    /// A line break or another control character, which no prompt takes.
-    #[error("the passphrase contains a control character")]
+    /// A line break or another control character, which no prompt takes, or what is no UTF-8.
+    #[error("the passphrase contains a control character, or is not UTF-8")]
     BadCharacter,
 }
 
@@ -115,7 +115,11 @@ impl Passphrase {
         if line.len() > MAX_PASSPHRASE {
             return Err(InvalidPassphrase::TooLong);
         }
-        if line.chars().any(char::is_control) {
+        // A terminal of another encoding leaves this for what it could not tell.
+        if line
+            .chars()
+            .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+        {
             return Err(InvalidPassphrase::BadCharacter);
         }
         Ok(Self(Zeroizing::new(line.to_owned())))

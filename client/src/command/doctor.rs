@@ -50,6 +50,9 @@ impl Answer for Report {
         for store in &self.stores {
             page.field("store", &line_of(store));
         }
+        for path in &self.set_aside {
+            page.field("set aside", &escape(path));
+        }
         for name in &self.repaired {
             page.field("found", &quoted(name.as_str()));
         }

@@ -36,7 +36,12 @@ pub(crate) fn unlock(arguments: &Unlocking, context: &Context) -> Result<(), Fai
         false => None,
     };
     let home = context.env.home_if_usable();
-    let reply = session::request(&context.env, Unlock { passphrase, home });
+    let request = Unlock {
+        passphrase,
+        home,
+        ..Unlock::default()
+    };
+    let reply = session::request(&context.env, request);
     answer(reply, "hfd is unlocked.", context)
 }
 
@@ -52,14 +57,19 @@ pub(crate) fn open_file(context: &Context) -> Result<bool, Failure> {
     }
     let request = Unlock {
         passphrase: Some(ask(context)?),
-        home: context.env.home_if_usable(),
+        store_only: true,
+        ..Unlock::default()
     };
     session::request(&context.env, request)?;
     Ok(true)
 }
 
 fn is_file_locked(context: &Context) -> Result<bool, Failure> {
-    let stores = session::ask(&context.env, Stores::default())?.stores;
+    let request = Stores {
+        id: Some(StoreId::File),
+        ..Stores::default()
+    };
+    let stores = session::ask(&context.env, request)?.stores;
     let mut file = stores.iter().filter(|store| store.id == StoreId::File);
     Ok(file.any(|file| {
         let by_passphrase = file.protection.as_ref().and_then(|word| word.known());

@@ -73,8 +73,8 @@ impl std::fmt::Debug for VisibleToken {
 
 pub(crate) fn run(mut arguments: Arguments, context: &Context) -> Result<(), Failure> {
     // Whatever can be refused is refused before a person is asked for a secret.
-    if arguments.store.is_none() && prompt::possible(context) {
-        arguments.store = store::choose_another(context)?;
+    if prompt::possible(context) {
+        arguments.store = store::choose(arguments.store, context)?;
     }
     let home = match arguments.no_switch {
         true => context.env.home_if_usable(),

@@ -42,6 +42,8 @@ pub(crate) fn run(arguments: Arguments, context: &Context) -> Result<(), Failure
     // Refused before anybody is asked.
     context.env.home()?;
     if arguments.revoke {
+        // What is revoked cannot be done twice.
+        super::lock::open_file(context)?;
         return revoke(&arguments, context);
     }
     if arguments.name.is_none() && prompt::possible(context) {

@@ -130,6 +130,8 @@ fn opened_by(store: &StoreEntry) -> String {
 // --- migrate --------------------------------------------------------------------------------------
 
 fn migrate(moving: &Moving, context: &Context) -> Result<(), Failure> {
+    // What is moved is said once: nothing of it is done twice.
+    open_file(context)?;
     let (to, dry_run) = (moving.to, moving.dry_run);
     let mut all = Migrated {
         moved: Vec::new(),
@@ -237,13 +239,13 @@ fn rekey(opening: &Opening, context: &Context) -> Result<(), Failure> {
     } else if opening.key_file {
         None
     } else {
-        choose(context)?
+        choose_opening(context)?
     };
     let reply = session::request(&context.env, Rekey { passphrase })?;
     context.output.answer(&Opened(&reply))
 }
 
-fn choose(context: &Context) -> Result<Option<Passphrase>, Failure> {
+fn choose_opening(context: &Context) -> Result<Option<Passphrase>, Failure> {
     if !prompt::possible(context) {
         return Err(
             Error::new(Kind::Usage, "what is to open the file was not said")
@@ -260,13 +262,28 @@ fn choose(context: &Context) -> Result<Option<Passphrase>, Failure> {
 
 /// Where the place for new tokens is not there, lets a person choose another; nothing where there is nothing to
 /// choose. Without a person the login fails, and says what to choose.
-pub(super) fn choose_another(context: &Context) -> Result<Option<StoreId>, Failure> {
+pub(super) fn choose(
+    asked: Option<StoreId>,
+    context: &Context,
+) -> Result<Option<StoreId>, Failure> {
+    match asked {
+        None => choose_another(context),
+        // Before a token is typed that could not be kept.
+        Some(StoreId::File) => open_file(context).map(|_| asked),
+        Some(_) => Ok(asked),
+    }
+}
+
+fn choose_another(context: &Context) -> Result<Option<StoreId>, Failure> {
     let stores = session::ask(&context.env, Stores::default())?.stores;
     let usual = stores.iter().find(|store| store.default);
     let file = stores.iter().find(|store| store.id == StoreId::File);
     let (Some(usual), Some(file)) = (usual, file) else {
         return Ok(None);
     };
+    if file.default {
+        open_file(context)?;
+    }
     if usual.state != StoreState::Unavailable || file.default {
         return Ok(None);
     }

@@ -1,16 +1,19 @@
 //! The daemon, its index, its service and its socket.
 
 use std::fs;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
 
-use hfd_proto::{Error, LockState, Status, StatusReply, Sync, VERSION};
+use hfd_proto::os::{Own, open_own};
+use hfd_proto::{Error, Lock, LockState, Status, StatusReply, Sync, VERSION};
 
 use super::{Finding, Report};
 use crate::autostart::Manager;
 use crate::{Context, os, session};
 
-/// The index that a daemon could not read.
-const DAMAGED: &str = "damaged";
+/// The two files of the index.
+const INDEX: &str = "index.json";
+const JOURNAL: &str = "journal";
 
 /// How things are, where a daemon answers; it is started where none runs.
 pub(super) fn examine(context: &Context, report: &mut Report) -> Option<StatusReply> {
@@ -77,53 +80,126 @@ pub(super) fn ask(context: &Context) -> Result<StatusReply, Error> {
 }
 
 fn unreachable(error: Error, context: &Context) -> Finding {
-    if damaged_index(context).is_some() {
+    if damaged(&error, context).is_some() {
         return Finding::new("index-damaged", error.message, "hfd doctor --repair");
     }
     Finding::of("daemon-unreachable", error, "hfd service restart")
 }
 
-/// The directory of an index that is no JSON.
-fn damaged_index(context: &Context) -> Option<std::path::PathBuf> {
+/// Which of the index's two files a daemon cannot read: by its own words, or by what stands in it, where only a
+/// service manager has heard them.
+fn damaged(error: &Error, context: &Context) -> Option<&'static str> {
+    let is_json = |line: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
     let directory = context.env.place().ok()?.state_dir();
-    let index = fs::read(directory.join("index.json")).ok()?;
-    let damaged = serde_json::from_slice::<serde::de::IgnoredAny>(&index).is_err();
-    let journal = fs::read(directory.join("journal")).unwrap_or_default();
+    let index = fs::read(directory.join(INDEX));
+    if index.is_ok_and(|index| !is_json(&index)) {
+        return Some(INDEX);
+    }
+    let journal = fs::read(directory.join(JOURNAL)).unwrap_or_default();
     // A last line may be torn; the others are whole.
     let mut lines = journal.split_inclusive(|byte| *byte == b'\n');
-    let torn = lines.any(|line| {
-        line.ends_with(b"\n") && serde_json::from_slice::<serde::de::IgnoredAny>(line).is_err()
-    });
-    (damaged || torn).then_some(directory)
+    if lines.any(|line| line.ends_with(b"\n") && !is_json(line)) {
+        return Some(JOURNAL);
+    }
+    let told = error
+        .message
+        .contains("hfd makes new ones from the keychain");
+    told.then(|| match error.message.contains("journal is ") {
+        true => JOURNAL,
+        false => INDEX,
+    })
 }
 
-/// Puts an index that no daemon can read aside: the next one makes another from the stores.
-pub(super) fn move_damaged_index(context: &Context, report: &mut Report) {
-    let Some(directory) = damaged_index(context) else {
+/// Puts aside what no daemon can read of the index: the next one makes another from the stores. Of a journal the lines
+/// before the damage stay. Whoever had locked hfd finds it locked.
+pub(super) fn mend_index(context: &Context, report: &mut Report) {
+    let Ok(place) = context.env.place() else {
         return;
     };
-    if session::find_running(&context.env) {
-        // It has what it needs in memory, and writes it anew.
-        return;
+    let directory = place.state_dir();
+    let mut was_locked = false;
+    for _ in 0..3 {
+        let Err(error) = session::connect(&context.env) else {
+            break;
+        };
+        let file = damaged(&error, context).filter(|_| !session::find_running(&context.env));
+        let Some(file) = file else {
+            break;
+        };
+        let read = |name| fs::read(directory.join(name)).unwrap_or_default();
+        was_locked |= is_locked(&read(INDEX), &read(JOURNAL));
+        let names: &[&str] = match file {
+            JOURNAL => &[JOURNAL],
+            // A journal is of one index.
+            _ => &[INDEX, JOURNAL],
+        };
+        for name in names {
+            match put_aside(&directory.join(name)) {
+                Ok(aside) => {
+                    let aside = aside.map(|path| path.display().to_string());
+                    report.set_aside.extend(aside);
+                }
+                Err(error) => {
+                    let path = directory.join(name);
+                    report.findings.push(Finding::new(
+                        "index-damaged",
+                        format!("{} cannot be put aside: {error}", path.display()),
+                        "move it away",
+                    ));
+                    return;
+                }
+            }
+        }
     }
-    for name in ["index.json", "journal"] {
-        if let Err(error) = put_aside(&directory.join(name)) {
-            let path = directory.join(name);
-            report.findings.push(Finding::new(
-                "index-damaged",
-                format!("{} cannot be put aside: {error}", path.display()),
-                "move it away",
-            ));
+    if was_locked {
+        let home = context.env.home_if_usable();
+        if let Err(error) = session::request(&context.env, Lock { home }) {
+            report
+                .findings
+                .push(Finding::of("not-locked", error, "hfd lock"));
         }
     }
 }
 
-fn put_aside(path: &Path) -> std::io::Result<()> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".");
-    aside.push(DAMAGED);
-    match fs::rename(path, aside) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        done => done,
+/// Whether the last word of the two is that hfd is locked.
+fn is_locked(index: &[u8], journal: &[u8]) -> bool {
+    let last = |text: &[u8], word: &str| {
+        let mut windows = text.windows(word.len());
+        windows.rposition(|window| window == word.as_bytes())
+    };
+    let (locked, unlocked) = ("\"locked\":true", "\"locked\":false");
+    match (last(journal, locked), last(journal, unlocked)) {
+        (None, None) => last(index, locked).is_some(),
+        (locked, unlocked) => locked > unlocked,
     }
+}
+
+/// Gives a file another name, where none is yet; of a journal the good beginning stays in its place.
+fn put_aside(path: &Path) -> io::Result<Option<PathBuf>> {
+    let content = match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        content => content?,
+    };
+    let named = |number: u32| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".damaged");
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
+    };
+    let mut names = (1..).map(named);
+    let free = names.find(|name| name.symlink_metadata().is_err());
+    let free = free.ok_or(io::ErrorKind::AlreadyExists)?;
+    fs::rename(path, &free)?;
+    if path.ends_with(JOURNAL) && path.with_file_name(INDEX).exists() {
+        let is_json = |line: &&[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
+        let lines = content.split_inclusive(|byte| *byte == b'\n');
+        let good: Vec<u8> = lines.take_while(is_json).flatten().copied().collect();
+        // Where all of it is JSON, it is of another kind.
+        if good.len() < content.len() {
+            open_own(path, Own::New)?.write_all(&good)?;
+        }
+    }
+    Ok(Some(free))
 }

@@ -2,7 +2,7 @@
 
 use hfd_proto::{Kind, StatusReply, Whoami};
 
-use super::{Finding, Report};
+use super::{Finding, Report, word};
 use crate::command::elsewhere;
 use crate::{Context, network, session};
 
@@ -33,7 +33,7 @@ pub(super) fn examine(status: &StatusReply, context: &Context, report: &mut Repo
                     ),
                     format!(
                         "hfd mirror add {}, or unset HF_HOME and HF_TOKEN_PATH",
-                        dir.display()
+                        word(dir.display())
                     ),
                 ));
             }

@@ -7,7 +7,7 @@ use std::path::Path;
 use hfd_proto::os::open_without_waiting;
 use hfd_proto::{MirrorState, MirrorStatus, Mode, StatusReply};
 
-use super::{Finding, Report};
+use super::{Finding, Report, word};
 use crate::os;
 
 pub(super) fn examine(status: &StatusReply, report: &mut Report) {
@@ -26,7 +26,10 @@ pub(super) fn examine(status: &StatusReply, report: &mut Report) {
             report.findings.push(Finding::new(
                 "mirror-gone",
                 format!("the directory {dir} is not there"),
-                format!("make it again, or forget it: hfd mirror remove {dir}"),
+                format!(
+                    "make it again, or forget it: hfd mirror remove {}",
+                    word(&dir)
+                ),
             ));
             continue;
         }
@@ -65,7 +68,11 @@ fn of_file(path: &Path) -> Option<Finding> {
         return Some(Finding::new(
             "mirror-no-file",
             format!("{shown} is no regular file"),
-            format!("move it away: mv {shown} {shown}.away"),
+            format!(
+                "move it away: mv {} {}",
+                word(&shown),
+                word(format!("{shown}.away"))
+            ),
         ));
     }
     if let Some(trouble) = os::of_another(&file, path) {
@@ -83,7 +90,11 @@ fn of_file(path: &Path) -> Option<Finding> {
             format!(
                 "{shown} was written as JSON by another tool, which Python tools take for empty"
             ),
-            format!("have hfd write it anew: mv {shown} {shown}.json && hfd sync"),
+            format!(
+                "have hfd write it anew: mv {} {} && hfd sync",
+                word(&shown),
+                word(format!("{shown}.json"))
+            ),
         ));
     }
     None
@@ -110,16 +121,19 @@ fn of_state(mirror: &MirrorStatus) -> Option<Finding> {
     let state = mirror.state.known()?;
     Some(match state {
         MirrorState::InSync => return None,
-        MirrorState::Unreadable => Finding::new(
-            "mirror-unreadable",
-            detail(),
+        MirrorState::Unreadable => Finding::new("mirror-unreadable", detail(), {
+            let file = format!("{dir}/stored_tokens");
             format!(
-                "mend the file by hand, or have it written anew: mv {dir}/stored_tokens {dir}/stored_tokens.away && hfd sync"
-            ),
+                "mend the file by hand, or have it written anew: mv {} {} && hfd sync",
+                word(&file),
+                word(format!("{file}.away"))
+            )
+        }),
+        MirrorState::Absent => Finding::new(
+            "mirror-gone",
+            detail(),
+            format!("hfd mirror remove {}", word(&dir)),
         ),
-        MirrorState::Absent => {
-            Finding::new("mirror-gone", detail(), format!("hfd mirror remove {dir}"))
-        }
         MirrorState::Waiting => Finding::new(
             "mirror-frozen",
             detail(),

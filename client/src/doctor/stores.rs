@@ -2,11 +2,17 @@
 
 use hfd_proto::{Compare, Probe, StoreEntry, StoreState, Stores, Word};
 
-use super::{Finding, Report};
+use super::{Finding, Report, word};
 use crate::{Context, session};
 
 pub(super) fn examine(repair: bool, context: &Context, report: &mut Report) {
-    match session::request(&context.env, Stores { probe: true }) {
+    match session::request(
+        &context.env,
+        Stores {
+            probe: true,
+            ..Stores::default()
+        },
+    ) {
         Ok(reply) => {
             let used = reply.stores.iter().filter(|store| is_used(store));
             report.findings.extend(used.filter_map(of_store));
@@ -35,11 +41,34 @@ pub(super) fn examine(repair: bool, context: &Context, report: &mut Report) {
             }
             for name in &compared.missing {
                 let name = name.escaped();
-                report.findings.push(Finding::new(
-                    "token-missing",
-                    format!("the store of `{name}` does not hold it"),
-                    format!("log in with it again, or take it off the list: hfd logout '{name}'"),
-                ));
+                let mend = match compared.unread.is_empty() {
+                    true => format!(
+                        "log in with it again, or take it off the list: hfd logout {}",
+                        word(&name)
+                    ),
+                    false => "make each store readable first: hfd store list".to_owned(),
+                };
+                let detail = format!("the store of `{name}` does not hold it");
+                report
+                    .findings
+                    .push(Finding::new("token-missing", detail, mend));
+            }
+            for id in compared.unread.iter().filter(|_| repair) {
+                let mut stores = report.stores.iter();
+                // What is wrong with one that is used was told.
+                let is_there = |store: &&StoreEntry| {
+                    store.id == *id && store.state != StoreState::Unavailable && !is_used(store)
+                };
+                if stores.any(|store| is_there(&store)) {
+                    report.findings.push(Finding::new(
+                        "store-unread",
+                        format!(
+                            "{} could not be read, so what rests there was not found",
+                            id.as_str()
+                        ),
+                        "unlock it, then: hfd doctor --repair",
+                    ));
+                }
             }
             report.repaired = compared.found;
         }

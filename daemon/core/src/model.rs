@@ -395,8 +395,17 @@ impl Index {
             }
             Change::Unmanage { home } => drop(self.mirrors.remove(&home)),
             Change::Keep { kept } => {
-                self.forget(&kept.name, kept.record.access);
-                self.kept.push(kept);
+                let mut there = self.kept.iter_mut();
+                let same = |old: &&mut Kept| {
+                    (&old.name, old.number, old.at) == (&kept.name, kept.number, kept.at)
+                };
+                // What only rests elsewhere now stays as old as it is.
+                if let Some(old) = there.find(same) {
+                    *old = kept;
+                } else {
+                    self.forget(&kept.name, kept.record.access);
+                    self.kept.push(kept);
+                }
             }
             Change::Forget { name, access } => self.forget(&name, access),
             Change::Lock { locked } => self.locked = locked,

@@ -7,6 +7,7 @@ use tokio::time::timeout_at;
 
 use super::Worker;
 use super::change::{disk, items, timed_out};
+use super::settle::item;
 use crate::store::{Key, Part};
 
 impl Worker {
@@ -14,6 +15,7 @@ impl Worker {
     pub(super) async fn compare(&mut self, request: &Compare) -> Result<Compared, Error> {
         let mut found = Vec::new();
         if request.repair {
+            self.check_unlocked()?;
             let before: BTreeSet<TokenName> = self.index().tokens.keys().cloned().collect();
             self.parts.journal.write_anew().map_err(|e| disk(&e))?;
             for id in StoreId::HERE {
@@ -35,7 +37,7 @@ impl Worker {
         };
         for id in StoreId::HERE {
             match self.keys_of(*id).await {
-                Ok(keys) => self.differences(*id, &keys, &mut told),
+                Ok(keys) => self.differences(*id, &keys, &mut told).await?,
                 Err(error) => {
                     tracing::debug!(store = id.as_str(), %error, "not read");
                     told.unread.push((*id).into());
@@ -53,7 +55,12 @@ impl Worker {
         }
     }
 
-    fn differences(&self, id: StoreId, keys: &[Key], told: &mut Compared) {
+    async fn differences(
+        &self,
+        id: StoreId,
+        keys: &[Key],
+        told: &mut Compared,
+    ) -> Result<(), Error> {
         let held: BTreeSet<&Key> = keys.iter().collect();
         let here = self.index().tokens.iter();
         for (name, record) in here.filter(|(_, record)| record.store == id) {
@@ -62,10 +69,17 @@ impl Worker {
                 told.missing.push(name.clone());
             }
         }
-        told.unknown += keys
-            .iter()
-            .filter(|key| matches!(key.part, Part::Access | Part::KeptAccess(_)))
-            .filter(|key| !self.knows(id, key))
-            .count();
+        for key in keys {
+            let is_token = matches!(key.part, Part::Access | Part::KeptAccess(_));
+            if !is_token || self.knows(id, key) {
+                continue;
+            }
+            let value = self.read_item(&item(id, key)).await?;
+            // What was logged out is not missed.
+            if value.is_some_and(|value| !self.was_removed(key, &value)) {
+                told.unknown += 1;
+            }
+        }
+        Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Worker {
 
     /// Puts files in the place of links into memory.
     async fn out_of_memory(&self, home: &Home) -> Result<(), Error> {
-        let Some(now) = self.mirrors.get(home) else {
+        let Some(now) = self.mirrors.get(home).filter(|_| self.is_in_memory(home)) else {
             return Ok(());
         };
         let undone = now.disk.run(Some(self.deadline), runtime::unlink).await;

@@ -17,6 +17,8 @@ struct Load {
     to: Vec<Item>,
     change: Change,
     is_kept: bool,
+    /// It is being renewed: what comes of that is put where it was begun.
+    flies: bool,
 }
 
 impl Worker {
@@ -25,6 +27,7 @@ impl Worker {
     /// # Errors
     /// As the stores'. What was begun is completed or undone, as every change of a store.
     pub(super) async fn migrate(&mut self, request: Migrate) -> Result<Migrated, Error> {
+        self.check_unlocked()?;
         self.parts.stores.get(request.to)?;
         let loads = self.elsewhere(request.to);
         let mut reply = Migrated {
@@ -41,6 +44,9 @@ impl Worker {
             }
             if changes.len() == TOGETHER {
                 break;
+            }
+            if load.flies {
+                continue;
             }
             match self.lift(&load).await? {
                 Some(values) => {
@@ -67,8 +73,7 @@ impl Worker {
         Ok(reply)
     }
 
-    /// What rests in another store. A token that is being renewed stays until that is over: what comes of it is
-    /// put where it was begun.
+    /// What rests in another store.
     fn elsewhere(&self, to: StoreId) -> Vec<Load> {
         let flies = |record: &Record| {
             let refresh = record.refresh.as_ref();
@@ -79,7 +84,7 @@ impl Worker {
             ..record.clone()
         };
         let tokens = self.index().tokens.iter();
-        let tokens = tokens.filter(|(_, record)| record.store != to && !flies(record));
+        let tokens = tokens.filter(|(_, record)| record.store != to);
         let tokens = tokens.map(|(name, record)| Load {
             name: name.clone(),
             from: items(name, record),
@@ -89,6 +94,7 @@ impl Worker {
                 record: moved(record),
             },
             is_kept: false,
+            flies: flies(record),
         });
         let kept = self.index().kept.iter();
         let kept = kept.filter(|kept| kept.record.store != to).map(|kept| {
@@ -102,6 +108,7 @@ impl Worker {
                 to: kept_items(&there),
                 change: Change::Keep { kept: there },
                 is_kept: true,
+                flies: false,
             }
         });
         tokens.chain(kept).collect()

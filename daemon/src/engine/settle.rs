@@ -59,7 +59,8 @@ impl Worker {
             self.in_store(&[], &transaction.deletes, &mut touched)
                 .await?;
             self.finish(transaction, "settled", |journal, id| journal.done(id));
-            for (item, _) in transaction.puts.iter().filter(|(item, _)| !reached(item)) {
+            let missing = transaction.puts.iter().filter(|(item, _)| !reached(item));
+            for (item, _) in missing.filter(|(item, _)| item.kept.is_none()) {
                 self.forget_refresh(&item.name);
             }
             return Ok(());
@@ -104,6 +105,13 @@ impl Worker {
         let mut kept = self.index().kept.iter();
         record.is_some_and(|record| items(&item.name, record).contains(item))
             || kept.any(|kept| kept_items(kept).contains(item))
+    }
+
+    /// Whether a value is one that was logged out under this name: a copy of the store that was put back raises nobody.
+    pub(super) fn was_removed(&self, key: &Key, access: &Secret) -> bool {
+        let print = self.index().salt.fingerprint(access);
+        let mut tombstones = self.index().tombstones.iter();
+        tombstones.any(|tombstone| tombstone.name == key.name && tombstone.access == print)
     }
 
     /// Whether the index knows whose value a store holds under this key.
@@ -191,6 +199,9 @@ impl Worker {
                 let Some(access) = self.read_item(&item(id, key)).await? else {
                     continue;
                 };
+                if self.was_removed(key, &access) {
+                    continue;
+                }
                 let refresh = Key {
                     part: Part::Refresh,
                     ..(*key).clone()
@@ -276,13 +287,19 @@ impl Worker {
     }
 }
 
-/// Whether its tokens stand each for itself: new ones do, what is renamed or removed does not.
+/// Whether its tokens stand each for itself: new ones do, what is renamed, removed or moved does not. Of what is
+/// moved nothing leaves its store before all of it is in the other one.
 fn separable(transaction: &Transaction) -> bool {
     let mut changes = transaction.changes.iter();
+    let is_move = |old: &Item| {
+        let mut puts = transaction.puts.iter();
+        puts.any(|(new, _)| new.store != old.store && new.key() == old.key())
+    };
     !changes.any(|change| matches!(change, Change::Rename { .. } | Change::Remove { .. }))
+        && !transaction.deletes.iter().any(is_move)
 }
 
-fn item(store: StoreId, key: &Key) -> Item {
+pub(super) fn item(store: StoreId, key: &Key) -> Item {
     Item {
         store,
         endpoint: key.endpoint.clone(),

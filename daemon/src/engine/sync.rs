@@ -260,7 +260,7 @@ impl Worker {
         ))
     }
 
-    fn is_in_memory(&self, home: &Home) -> bool {
+    pub(super) fn is_in_memory(&self, home: &Home) -> bool {
         let mirror = self.index().mirrors.get(home);
         mirror.is_some_and(|mirror| mirror.mode == Mode::Runtime)
     }

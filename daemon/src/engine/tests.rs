@@ -16,6 +16,7 @@ mod again;
 mod flight;
 mod idle;
 mod keeping;
+mod migrate;
 mod renewal;
 
 use super::{Arrival, Begun, Engine, Parts};
@@ -163,7 +164,7 @@ fn start(
     broadcast::Receiver<Event>,
 ) {
     let journal = Journal::open(index, Salt([1; 16])).unwrap();
-    let stores = Arc::new(Stores::of(store));
+    let stores = Arc::new(Stores::of(store, index.join("file")));
     let values = Arc::new(Values::new(journal.index.salt, Arc::clone(&stores)));
     let (publish, state) = watch::channel(Arc::new(Snapshot {
         index: Arc::clone(&journal.index),

@@ -10,12 +10,13 @@ use hfd_proto::{
 };
 
 use crate::daemon::Daemon;
-use crate::engine::leaving;
+use crate::engine::{leaving, locked};
 use crate::store::{Key, Part, Store};
 
 /// Every store of this system, asked at the same time: one that does not answer costs its own deadline.
 pub(super) async fn answer(daemon: &Arc<Daemon>, request: &Stores) -> Result<StoresReply, Error> {
     let mut ids = StoreId::HERE.to_vec();
+    ids.retain(|id| request.id.is_none_or(|only| only == *id));
     ids.sort_by_key(|id| *id != daemon.stores.default);
     let probe = request.probe;
     let asked = ids.into_iter().map(|id| {
@@ -112,6 +113,9 @@ pub(super) async fn rekey(daemon: &Daemon, request: Rekey) -> Result<Rekeyed, Er
         Some(_) => Protection::Passphrase,
         None => Protection::KeyFile,
     };
+    if daemon.snapshot().index.locked {
+        return Err(locked());
+    }
     let store = daemon.stores.get(StoreId::File)?;
     store.rekey(request.passphrase).await?;
     Ok(Rekeyed {
@@ -121,8 +125,21 @@ pub(super) async fn rekey(daemon: &Daemon, request: Rekey) -> Result<Rekeyed, Er
 
 /// `hfd unlock`: the encrypted file first, since what is shown then may rest there.
 pub(super) async fn unlock(daemon: &Daemon, request: Unlock) -> Result<LockReply, Error> {
-    if let Some(passphrase) = request.passphrase {
-        daemon.stores.get(StoreId::File)?.unlock(passphrase).await?;
+    let locked_by_person = daemon.snapshot().index.locked;
+    if request.store_only && locked_by_person {
+        return Err(locked());
+    }
+    let file = daemon.stores.get(StoreId::File)?;
+    match request.passphrase {
+        Some(passphrase) => file.unlock(Some(passphrase)).await?,
+        // Whatever is wrong with it concerns nobody who keeps nothing there.
+        None => drop(file.unlock(None).await),
+    }
+    if request.store_only {
+        return Ok(LockReply {
+            was_locked: false,
+            pending: Vec::new(),
+        });
     }
     daemon.engine.lock(false, request.home).await
 }

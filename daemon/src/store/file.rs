@@ -104,8 +104,11 @@ impl FileStore {
     }
 
     /// Opens it for as long as this daemon runs, or until it is closed.
-    pub(super) async fn unlock(&mut self, passphrase: Passphrase) -> Result<(), StoreError> {
-        self.at(move |disk| disk.unlock(&passphrase)).await
+    pub(super) async fn unlock(
+        &mut self,
+        passphrase: Option<Passphrase>,
+    ) -> Result<(), StoreError> {
+        self.at(move |disk| disk.unlock(passphrase.as_ref())).await
     }
 
     /// Forgets what the passphrase has opened.

@@ -115,11 +115,12 @@ impl Store {
         self.call(Request::Probe).await
     }
 
-    /// Opens a store that a passphrase opens, for as long as this daemon runs or until it is closed.
+    /// Opens a store that a passphrase opens, for as long as this daemon runs or until it is closed. Without one
+    /// only what else opens it may do so again.
     ///
     /// # Errors
     /// [`StoreError::Rejected`] for another passphrase.
-    pub async fn unlock(&self, passphrase: Passphrase) -> Result<(), StoreError> {
+    pub async fn unlock(&self, passphrase: Option<Passphrase>) -> Result<(), StoreError> {
         self.call(|call| Request::Unlock(passphrase, call)).await
     }
 

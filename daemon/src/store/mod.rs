@@ -170,7 +170,7 @@ impl Backend {
     }
 
     /// Opens a place that a passphrase opens; one of another kind is an error.
-    pub async fn unlock(&mut self, passphrase: Passphrase) -> Result<(), StoreError> {
+    pub async fn unlock(&mut self, passphrase: Option<Passphrase>) -> Result<(), StoreError> {
         match self {
             Self::File(place) => place.unlock(passphrase).await,
             other => Err(no_passphrase(other.id())),

@@ -40,7 +40,7 @@ pub(super) enum Request {
     Write(Vec<Edit>, Call<Written>),
     Keys(Call<Vec<Key>>),
     Probe(Call<()>),
-    Unlock(Passphrase, Call<()>),
+    Unlock(Option<Passphrase>, Call<()>),
     Close(Call<()>),
     Rekey(Option<Passphrase>, Call<()>),
     Protection(Call<Option<Protection>>),
@@ -115,14 +115,7 @@ impl Worker {
                 self.make(call, None, async |place| place.probe().await)
                     .await;
             }
-            Request::Unlock(passphrase, call) => {
-                self.make(call, None, async |place| {
-                    place.unlock(passphrase).await?;
-                    // Whether what it opens can be read is known then.
-                    place.probe().await
-                })
-                .await;
-            }
+            Request::Unlock(passphrase, call) => self.unlock(passphrase, call).await,
             Request::Close(call) => self.close(call).await,
             Request::Rekey(passphrase, call) => {
                 self.make(call, Possible, async |place| place.rekey(passphrase).await)
@@ -140,6 +133,23 @@ impl Worker {
             place.protection().await
         });
         drop(call.reply.send(outcome.await));
+    }
+
+    /// A wrong passphrase says nothing of the place's state: that is looked at afterwards.
+    async fn unlock(&mut self, passphrase: Option<Passphrase>, call: Call<()>) {
+        let (backend, deadline) = (&mut self.backend, call.deadline);
+        let mut refused = None;
+        let outcome = within(backend, deadline, Effect::None, async |place| {
+            refused = place.unlock(passphrase).await.err();
+            place.glance().await
+        });
+        let outcome = outcome.await;
+        self.publish(outcome.as_ref().err());
+        drop(call.reply.send(match (outcome, refused) {
+            (Err(error @ StoreError::TimedOut { .. }), _) | (_, Some(error)) => Err(error),
+            // Without a passphrase it may be locked still.
+            _ => Ok(()),
+        }));
     }
 
     /// How the place is afterwards is looked at, but not what closing it means.

@@ -12,6 +12,11 @@ fn passphrase(text: &str) -> Passphrase {
     Passphrase::parse(text).unwrap()
 }
 
+#[allow(clippy::unnecessary_wraps)] // as the store wants it
+fn open(text: &str) -> Option<Passphrase> {
+    Some(passphrase(text))
+}
+
 /// The same files, as a daemon sees them that nobody hands a passphrase.
 fn without_credential(bench: &InFile) -> Store {
     Store::spawn(Backend::File(FileStore::new(bench.path(), None)))
@@ -67,17 +72,17 @@ async fn behind_a_passphrase_nothing_is_told_and_nothing_changed() {
 #[tokio::test]
 async fn it_opens_with_its_passphrase_until_it_is_closed() {
     let (_bench, store) = locked().await;
-    let refused = store.unlock(passphrase("Right")).await.unwrap_err();
+    let refused = store.unlock(open("Right")).await.unwrap_err();
     assert_eq!(Error::from(refused).kind.exit_status(), 14);
     assert!(matches!(
         value(&store).await,
         Err(StoreError::Locked { .. })
     ));
-    store.unlock(passphrase("right")).await.unwrap();
+    store.unlock(open("right")).await.unwrap();
     assert_eq!(store.status().state, StoreState::Ready);
     assert_eq!(value(&store).await, Ok(Some(secret("hf_old"))));
     // What is opened by mistake stays open.
-    store.unlock(passphrase("wrong")).await.unwrap_err();
+    store.unlock(open("wrong")).await.unwrap_err();
     assert_eq!(value(&store).await, Ok(Some(secret("hf_old"))));
     store.close().await.unwrap();
     assert_eq!(store.status().state, StoreState::Locked);
@@ -130,7 +135,7 @@ async fn another_key_keeps_what_there_is_and_gives_up_the_old_one() {
         assert_eq!(store.protection().await, Ok(Some(expected)));
         let again = without_credential(&bench);
         if let Some(to) = to {
-            again.unlock(passphrase(to)).await.unwrap();
+            again.unlock(open(to)).await.unwrap();
         }
         assert_eq!(value(&again).await, Ok(Some(secret("hf_old"))));
         keys.push(fs::read(key_file(&bench)).unwrap());
@@ -183,4 +188,64 @@ async fn a_change_of_the_key_that_was_cut_off_leaves_a_key_that_fits() {
         assert_eq!(value(&again).await, Ok(Some(secret("hf_old"))));
         assert!(!next.exists());
     }
+}
+
+#[tokio::test]
+async fn a_wrong_passphrase_changes_nothing_of_the_state() {
+    let (_bench, store) = locked().await;
+    store.probe().await.unwrap_err();
+    store.unlock(open("wrong")).await.unwrap_err();
+    assert_eq!(store.status().state, StoreState::Locked);
+}
+
+#[tokio::test]
+async fn what_a_person_has_closed_the_service_does_not_open() {
+    let bench = InFile::with_passphrase("right");
+    let store = bench.store();
+    store.put(&key("work"), &secret("hf_old")).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(store.status().state, StoreState::Locked);
+    let locked = StoreError::Locked {
+        store: StoreId::File,
+    };
+    assert_eq!(value(&store).await, Err(locked));
+    // Until that ends.
+    store.unlock(None).await.unwrap();
+    assert_eq!(value(&store).await, Ok(Some(secret("hf_old"))));
+}
+
+#[tokio::test]
+async fn a_passphrase_of_the_service_that_is_not_the_right_one_leaves_it_locked() {
+    let bench = InFile::with_passphrase("right");
+    let store = bench.store();
+    store.put(&key("work"), &secret("hf_old")).await.unwrap();
+    fs::write(bench.dir.path().join("hfd.passphrase"), "wrong").unwrap();
+    let store = bench.store();
+    let locked = StoreError::Locked {
+        store: StoreId::File,
+    };
+    assert_eq!(value(&store).await, Err(locked));
+    assert_eq!(store.status().state, StoreState::Locked);
+    store.unlock(open("right")).await.unwrap();
+    assert_eq!(value(&store).await, Ok(Some(secret("hf_old"))));
+}
+
+#[tokio::test]
+async fn after_a_change_that_was_cut_off_it_is_the_new_passphrase_that_opens() {
+    let bench = InFile::new();
+    let store = bench.store();
+    store.put(&key("work"), &secret("hf_old")).await.unwrap();
+    store.rekey(open("first")).await.unwrap();
+    let old_key = fs::read(key_file(&bench)).unwrap();
+    store.rekey(open("second")).await.unwrap();
+    let new_key = fs::read(key_file(&bench)).unwrap();
+    let next = bench.dir.path().join("hfd/tokens.key.next");
+    fs::copy(key_file(&bench), &next).unwrap();
+    fs::write(&next, new_key).unwrap();
+    fs::write(key_file(&bench), old_key).unwrap();
+    let again = without_credential(&bench);
+    again.unlock(open("first")).await.unwrap_err();
+    again.unlock(open("second")).await.unwrap();
+    assert_eq!(value(&again).await, Ok(Some(secret("hf_old"))));
+    assert!(!next.exists());
 }

@@ -52,6 +52,9 @@ pub struct Unlock {
     /// What opens the encrypted token file, for as long as the daemon runs or until it is locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<Passphrase>,
+    /// Whether that is all that is to be opened; refused while hfd is locked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub store_only: bool,
     /// The caller's Hugging Face home, whose files must follow; others may do so later.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,

@@ -13,6 +13,9 @@ use crate::word::Word;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stores {
+    /// The only one that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<StoreId>,
     /// Whether each that is open is to take a value, give it back and remove it again.
     pub probe: bool,
 }

@@ -90,6 +90,20 @@ fn a_passphrase_opens_the_file_once_after_each_start() {
 }
 
 #[test]
+fn while_hfd_is_locked_nothing_of_its_stores_is_changed() {
+    let sandbox = Sandbox::builder().no_bus().start();
+    in_file(&sandbox, "work");
+    sandbox.hfd(["lock"]).ok();
+    for words in [
+        &["store", "rekey", "--key-file"][..],
+        &["store", "migrate", "--to", "file"],
+    ] {
+        sandbox.hfd(words).exits(11).notes("hfd unlock");
+    }
+    with_passphrase(&sandbox, &["store", "rekey"], "open sesame").exited(11);
+}
+
+#[test]
 fn what_a_passphrase_cannot_be() {
     let sandbox = Sandbox::builder().no_bus().start();
     in_file(&sandbox, "work");

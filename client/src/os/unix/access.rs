@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use crate::doctor::word;
+
 /// What is wrong, and what ends it.
 type Trouble = (String, String);
 
@@ -18,7 +20,7 @@ pub(crate) fn open_to_others(directory: &Path) -> Option<Trouble> {
     (mode & 0o077 != 0).then(|| {
         (
             format!("{shown} is open to other users"),
-            format!("chmod 700 {shown}"),
+            format!("chmod 700 {}", word(&shown)),
         )
     })
 }
@@ -30,7 +32,7 @@ pub(crate) fn open_to_writers(directory: &Path) -> Option<Trouble> {
     (mode & 0o022 != 0).then(|| {
         (
             format!("{shown} can be written by other users, so nothing in it is believed"),
-            format!("chmod go-w {shown}"),
+            format!("chmod go-w {}", word(&shown)),
         )
     })
 }
@@ -42,7 +44,7 @@ pub(crate) fn open_to_readers(file: &File, path: &Path) -> Option<Trouble> {
     (mode & 0o077 != 0).then(|| {
         (
             format!("{shown} can be read by other users"),
-            format!("chmod 600 {shown}"),
+            format!("chmod 600 {}", word(&shown)),
         )
     })
 }
@@ -53,7 +55,7 @@ pub(crate) fn of_another(file: &File, path: &Path) -> Option<Trouble> {
     (file.metadata().ok()?.uid() != me()).then(|| {
         (
             format!("{shown} belongs to another user"),
-            format!("sudo chown \"$USER\" {shown}"),
+            format!("sudo chown \"$USER\" {}", word(&shown)),
         )
     })
 }
@@ -64,7 +66,11 @@ pub(crate) fn hard_links(file: &File, path: &Path) -> Option<Trouble> {
     (file.metadata().ok()?.nlink() > 1).then(|| {
         (
             format!("{shown} has another name elsewhere, under which others may change it"),
-            format!("cp -p {shown} {shown}.own && mv {shown}.own {shown}"),
+            format!(
+                "cp -p {0} {1} && mv {1} {0}",
+                word(&shown),
+                word(format!("{shown}.own"))
+            ),
         )
     })
 }
@@ -76,7 +82,7 @@ pub(crate) fn link_of_another(path: &Path) -> Option<Trouble> {
     (metadata.is_symlink() && metadata.uid() != me()).then(|| {
         (
             format!("{shown} is a link of another user, which is not followed"),
-            format!("rm {shown}"),
+            format!("rm {}", word(&shown)),
         )
     })
 }

@@ -34,7 +34,17 @@ pub(super) struct Disk {
     /// The passphrase from the service manager, where there is one.
     credential: Option<PathBuf>,
     /// What a passphrase has opened, until the store is closed.
-    opened: Mutex<Option<FileKey>>,
+    opened: Mutex<Opened>,
+}
+
+/// How far a passphrase has come.
+#[derive(Debug, Default)]
+struct Opened {
+    key: Option<FileKey>,
+    /// A person has closed the store: what the service manager hands over does not open it again.
+    closed: bool,
+    /// The key that what it hands over does not open, so that it is not tried at each call.
+    tried: Option<[u8; 16]>,
 }
 
 impl Disk {
@@ -79,7 +89,7 @@ impl Disk {
                 let key = new_key()?;
                 let passphrase = self.credential()?;
                 self.write_key(&self.key, &key, passphrase.as_ref())?;
-                *lock(&self.opened) = passphrase.map(|_| key.clone());
+                lock(&self.opened).key = passphrase.map(|_| key.clone());
                 key
             }
         };
@@ -88,24 +98,45 @@ impl Disk {
 
     /// How the key is kept; `None` where there is none yet.
     pub(super) fn protection(&self) -> Result<Option<Protection>, StoreError> {
-        Ok(self.key_file()?.map(|key| match key {
+        Ok(self.key_in_use()?.map(|key| match key {
             KeyFile::Plain(_) => Protection::KeyFile,
             KeyFile::Protected(_) => Protection::Passphrase,
         }))
     }
 
-    /// Opens the store for as long as this daemon runs, or until it is closed.
-    pub(super) fn unlock(&self, passphrase: &Passphrase) -> Result<(), StoreError> {
-        match self.key_file()? {
-            Some(KeyFile::Protected(protected)) => self.open_with(&protected, passphrase).map(drop),
+    /// Opens the store for as long as this daemon runs, or until it is closed. Without a passphrase only by what the
+    /// service manager hands over, at the next call.
+    pub(super) fn unlock(&self, passphrase: Option<&Passphrase>) -> Result<(), StoreError> {
+        lock(&self.opened).closed = false;
+        match (self.key_in_use()?, passphrase) {
+            (Some(KeyFile::Protected(protected)), Some(passphrase)) => {
+                let key = protected.open(passphrase);
+                let key = key.map_err(|damage| damaged(&self.key, damage))?;
+                lock(&self.opened).key = Some(key);
+                Ok(())
+            }
             // Nothing is asked for it.
-            Some(KeyFile::Plain(_)) | None => Ok(()),
+            _ => Ok(()),
         }
     }
 
     /// Forgets what a passphrase has opened.
     pub(super) fn close(&self) {
-        *lock(&self.opened) = None;
+        *lock(&self.opened) = Opened {
+            closed: true,
+            ..Opened::default()
+        };
+    }
+
+    /// The key file that the token file names, or the one that the first token will have.
+    fn key_in_use(&self) -> Result<Option<KeyFile>, StoreError> {
+        match read_private(&self.file, MAX_FILE)? {
+            None => self.key_file(),
+            Some(bytes) => {
+                let id = key_id(&bytes).map_err(|damage| damaged(&self.file, damage))?;
+                self.key_file_of(&id).map(Some)
+            }
+        }
     }
 
     /// Encrypts everything with a new key, which is behind a passphrase or in the key file as it is.
@@ -121,7 +152,7 @@ impl Disk {
             self.save_with(&key, &items)?;
         }
         self.take_next_key()?;
-        *lock(&self.opened) = passphrase.map(|_| key);
+        lock(&self.opened).key = passphrase.map(|_| key);
         match self.load()? == items {
             true => Ok(()),
             false => Err(damaged(&self.file, Damage::Altered)),
@@ -184,25 +215,31 @@ impl Disk {
             KeyFile::Plain(key) => return Ok(key),
             KeyFile::Protected(protected) => protected,
         };
-        let opened = lock(&self.opened).clone();
-        if let Some(key) = opened.filter(|key| key.id() == protected.id()) {
-            return Ok(key);
+        let locked = StoreError::Locked { store: STORE };
+        {
+            let opened = lock(&self.opened);
+            if let Some(key) = opened.key.as_ref().filter(|key| key.id() == protected.id()) {
+                return Ok(key.clone());
+            }
+            if opened.closed || opened.tried == Some(protected.id()) {
+                return Err(locked);
+            }
         }
-        match self.credential()? {
-            Some(passphrase) => self.open_with(&protected, &passphrase),
-            None => Err(StoreError::Locked { store: STORE }),
+        let Some(passphrase) = self.credential()? else {
+            return Err(locked);
+        };
+        match protected.open(&passphrase) {
+            Ok(key) => {
+                lock(&self.opened).key = Some(key.clone());
+                Ok(key)
+            }
+            Err(damage) => {
+                let (path, why) = (self.key.display(), damage);
+                tracing::warn!("{path} {why}, which the service manager hands over");
+                lock(&self.opened).tried = Some(protected.id());
+                Err(locked)
+            }
         }
-    }
-
-    fn open_with(
-        &self,
-        protected: &Protected,
-        passphrase: &Passphrase,
-    ) -> Result<FileKey, StoreError> {
-        let key = protected.open(passphrase);
-        let key = key.map_err(|damage| damaged(&self.key, damage))?;
-        *lock(&self.opened) = Some(key.clone());
-        Ok(key)
     }
 
     /// What the service manager hands over: a line.

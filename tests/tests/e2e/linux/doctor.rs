@@ -263,7 +263,7 @@ fn the_keychain_has_lost_a_token() {
     sandbox
         .secret_tool(["clear", "service", "hfd", "username", &user])
         .ok();
-    finds(&sandbox, "token-missing", "hfd logout 'play'");
+    finds(&sandbox, "token-missing", "hfd logout play");
     sandbox.hfd(["logout", "play"]).ok();
     is_silent(&sandbox);
 }
@@ -471,4 +471,43 @@ fn a_token_that_the_hub_does_not_know_is_told_of() {
     hfd_e2e::eventually("it is remembered", || told(&report(&sandbox, &[])));
     sandbox.logged_in("play");
     is_silent(&sandbox);
+}
+
+#[test]
+fn a_repair_raises_nobody_who_was_logged_out() {
+    let (sandbox, file) = in_file();
+    sandbox.logged_in("gone");
+    let copy = fs::read(&file).unwrap();
+    sandbox.hfd(["logout", "gone", "--purge"]).ok();
+    // As a backup does that is put back.
+    fs::write(&file, copy).unwrap();
+    restart(&sandbox);
+    is_silent(&sandbox);
+    assert_eq!(report(&sandbox, &["--repair"]), []);
+    sandbox.hfd(["token", "gone"]).exits(10);
+}
+
+#[test]
+fn a_repair_of_the_journal_keeps_what_came_before() {
+    let sandbox = healthy();
+    let other = sandbox.home().join("other");
+    fs::create_dir(&other).unwrap();
+    sandbox.allow_mirror(&other);
+    sandbox.hfd(["mirror", "add", "other"]).ok();
+    sandbox.hfd(["lock"]).ok();
+    let directory = index(&sandbox);
+    restart(&sandbox);
+    let journal = directory.join("journal");
+    let mut content = fs::read(&journal).unwrap();
+    content.extend(b"no line of ours\n");
+    fs::write(&journal, content).unwrap();
+    finds(&sandbox, "index-damaged", "hfd doctor --repair");
+    let found = report(&sandbox, &["--repair"]);
+    let words: Vec<&str> = found.iter().map(|(what, _)| what.as_str()).collect();
+    assert!(words.contains(&"locked"), "{found:?}");
+    sandbox.hfd(["token", "work"]).exits(11);
+    sandbox.hfd(["unlock"]).ok();
+    is_silent(&sandbox);
+    sandbox.hfd(["mirror", "list"]).ok().shows("other");
+    assert!(directory.join("journal.damaged").exists());
 }

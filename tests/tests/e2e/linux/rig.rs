@@ -62,8 +62,11 @@ impl Scene {
         let disk = std::env::var_os("HFD_TEST_SMALL_STATE").expect(
             "HFD_TEST_SMALL_STATE names no small disk: run the tests by `tests/run` as root",
         );
+        let disk = PathBuf::from(disk);
+        // Of an earlier run.
+        drop(fs::remove_dir_all(disk.join("hfd")));
         let sandbox = Sandbox::builder().no_bus().start();
-        let variables = vec![("XDG_STATE_HOME", PathBuf::from(disk))];
+        let variables = vec![("XDG_STATE_HOME", disk)];
         Self::new(sandbox, "store = \"file\"\n", variables)
     }
 
