@@ -2,7 +2,7 @@
 
 use hfd_proto::{
     Attention, DaemonStatus, Endpoint, Error, LockState, MirrorState, MirrorStatus, Mode, Status,
-    StatusReply, StoreState, StoreStatus, TokenName, Word, escape,
+    StatusReply, StoreId, StoreState, StoreStatus, TokenName, Word, escape,
 };
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -187,7 +187,12 @@ impl State<'_> {
                 page.field("lock", &page.warn("hfd is locked"));
             }
             Some(Word::Known(LockState::Keychain)) => {
-                page.field("lock", &page.warn("the keychain is locked"));
+                let in_file = self.store.is_some_and(|store| store.id == StoreId::File);
+                let which = match in_file {
+                    true => "the encrypted file is locked; `hfd unlock` asks for its passphrase",
+                    false => "the keychain is locked",
+                };
+                page.field("lock", &page.warn(which));
             }
             Some(Word::Unknown(word)) => page.field("lock", &page.warn(&escape(word))),
             Some(Word::Known(LockState::None)) | None => {}

@@ -65,7 +65,7 @@ impl Worker {
 
     /// Puts files in the place of links into memory.
     async fn out_of_memory(&self, home: &Home) -> Result<(), Error> {
-        let Some(now) = self.mirrors.get(home).filter(|_| self.is_in_memory(home)) else {
+        let Some(now) = self.mirrors.get(home) else {
             return Ok(());
         };
         let undone = now.disk.run(Some(self.deadline), runtime::unlink).await;
@@ -86,7 +86,9 @@ impl Worker {
         }
         self.sync_mirror(&home, Occasion::Noticed).await;
         self.hand_back(&home).await?;
-        self.out_of_memory(&home).await?;
+        if self.is_in_memory(&home) {
+            self.out_of_memory(&home).await?;
+        }
         let mirror = self.status_of(&home)?;
         self.change(vec![Change::Unmanage { home: home.clone() }])?;
         self.mirrors.remove(&home);

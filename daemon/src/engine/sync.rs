@@ -243,7 +243,10 @@ impl Worker {
                 });
             };
             if plan.held.is_none() && self.is_in_memory(home) {
-                let prepared = self.on_disk(home, runtime::prepare).await?;
+                // Only what gets a content: a link to nothing says that memory was lost.
+                let wanted = [files.stored.is_some(), matches!(files.token, Some(Some(_)))];
+                let prepared = self.on_disk(home, move |home| runtime::prepare(home, wanted));
+                let prepared = prepared.await?;
                 prepared.map_err(|error| Trouble::new(MirrorState::Pending, error.to_string()))?;
             }
             // Only what was written is agreed on: a base that claims more would take what never

@@ -93,7 +93,7 @@ fn lies(path: &Path, target: &Path) -> io::Result<Lies> {
     }
 }
 
-/// Which of the two files, `stored_tokens` and `token`, went with the memory that they were in.
+/// Which of the two files, `stored_tokens` and `token`, are links to nothing: a tool that logs out unlinks the link.
 pub fn vanished(home: &Home) -> [bool; 2] {
     let Ok(links) = Links::of(home) else {
         return [false; 2];
@@ -103,11 +103,12 @@ pub fn vanished(home: &Home) -> [bool; 2] {
         .map(|(_, path, target)| matches!(lies(&path, &target), Ok(Lies::Link)) && !target.exists())
 }
 
-/// Before something is written: what is not there is a link, and leads to nothing.
+/// Before something is written into those of `stored_tokens` and `token` that are `wanted`: what is not there is a link,
+/// and leads to nothing.
 ///
 /// # Errors
 /// As of the file system.
-pub fn prepare(home: &Home) -> Result<(), WriteError> {
+pub fn prepare(home: &Home, wanted: [bool; 2]) -> Result<(), WriteError> {
     let links = Links::of(home).map_err(|error| io_error(home, error))?;
     let ready = || {
         // For the socket's directory nobody has been there yet.
@@ -118,7 +119,8 @@ pub fn prepare(home: &Home) -> Result<(), WriteError> {
         if let Some(parent) = home.token_path.parent() {
             file::make_directory(parent)?;
         }
-        for (_, path, target) in &links.each {
+        let wanted = links.each.iter().zip(wanted).filter(|(_, wanted)| *wanted);
+        for ((_, path, target), _) in wanted {
             if let Lies::Nothing = lies(path, target)? {
                 // A tool has unlinked the link alone.
                 remove(target)?;
@@ -139,7 +141,7 @@ pub fn prepare(home: &Home) -> Result<(), WriteError> {
 /// # Errors
 /// [`WriteError::Moved`] where a tool has written since: look again.
 pub fn link(home: &Home, seen: &Seen, deadline: Instant) -> Result<Stamps, WriteError> {
-    prepare(home)?;
+    prepare(home, [true; 2])?;
     let links = Links::of(home).map_err(|error| io_error(home, error))?;
     for (which, path, target) in &links.each {
         let is_file = lies(path, target).map_err(|error| io_error(home, error))?;

@@ -23,7 +23,7 @@ pub fn vanished(_home: &Home) -> [bool; 2] {
 
 /// # Errors
 /// Always.
-pub fn prepare(_home: &Home) -> Result<(), WriteError> {
+pub fn prepare(_home: &Home, _wanted: [bool; 2]) -> Result<(), WriteError> {
     Err(WriteError::Moved)
 }
 

@@ -130,7 +130,7 @@ impl FileStore {
         self.at(|disk| disk.protection()).await
     }
 
-    pub(super) async fn noticed(&mut self) {
+    pub(super) async fn noticed(&mut self) -> bool {
         std::future::pending().await
     }
 

@@ -154,8 +154,9 @@ impl Memory {
         self.answer(None).await
     }
 
-    pub(super) async fn noticed(&mut self) {
+    pub(super) async fn noticed(&mut self) -> bool {
         self.knobs.0.turned.notified().await;
+        false
     }
 
     pub(super) async fn abandon(&mut self) {}

@@ -105,7 +105,7 @@ impl Native {
     }
 
     /// Neither keychain tells.
-    pub(super) async fn noticed(&mut self) {
+    pub(super) async fn noticed(&mut self) -> bool {
         std::future::pending().await
     }
 

@@ -47,6 +47,7 @@ fn restart(sandbox: &Sandbox) {
 #[test]
 fn a_passphrase_opens_the_file_once_after_each_start() {
     let sandbox = Sandbox::builder().no_bus().start();
+    sandbox.configure("store = \"file\"\n");
     let work = in_file(&sandbox, "work");
     // What stands in the files of tools needs no store.
     sandbox.hfd(["mirror", "add", "--mode", "off"]).ok();
@@ -63,6 +64,10 @@ fn a_passphrase_opens_the_file_once_after_each_start() {
     let refused = sandbox.hfd(["token", "work"]).exits(11);
     refused.notes("hfd unlock");
     sandbox.hfd(["list"]).ok().shows("work");
+    sandbox
+        .hfd(["status"])
+        .ok()
+        .shows("the encrypted file is locked");
     sandbox
         .hfd(["unlock", "--no-input"])
         .exits(11)
