@@ -6,13 +6,9 @@ use std::sync::OnceLock;
 
 use hfd_proto::{Error, Kind, StoreId};
 use tokio::runtime::Handle;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::sync::Notify;
 
-use crate::store::{Backend, Key, Store, file_in};
-
-/// Edits that wait for the engine.
-const EDITS: usize = 32;
+use crate::store::{Backend, Store, file_in};
 
 /// The stores by their id.
 pub struct Stores {
@@ -25,9 +21,6 @@ pub struct Stores {
     runtime: Handle,
     /// Told whenever the state of a store that is in use changes.
     changed: std::sync::Arc<Notify>,
-    /// Values that some program has changed: told by the stores, heard by the engine.
-    edited: mpsc::Sender<(StoreId, Key)>,
-    edits: Mutex<mpsc::Receiver<(StoreId, Key)>>,
 }
 
 impl Stores {
@@ -35,15 +28,12 @@ impl Stores {
     /// runtime that this is called on.
     pub fn new(default: StoreId, directory: PathBuf) -> Self {
         let here = StoreId::HERE.iter();
-        let (edited, edits) = mpsc::channel(EDITS);
         Self {
             default,
             directory,
             open: here.map(|id| (*id, OnceLock::new())).collect(),
             runtime: Handle::current(),
             changed: std::sync::Arc::default(),
-            edited,
-            edits: Mutex::new(edits),
         }
     }
 
@@ -91,29 +81,7 @@ impl Stores {
         self.changed.notified().await;
     }
 
-    /// The next value that some program, which may be this one, has changed. For one listener.
-    pub async fn edited(&self) -> (StoreId, Key) {
-        match self.edits.lock().await.recv().await {
-            Some(edit) => edit,
-            // This holds a sender.
-            None => std::future::pending().await,
-        }
-    }
-
     fn watched(&self, store: Store) -> Store {
-        if let Some(mut edits) = store.edits() {
-            let (id, edited) = (store.id(), self.edited.clone());
-            tokio::spawn(async move {
-                loop {
-                    match edits.recv().await {
-                        // Who is that busy has no time for what a person edits.
-                        Ok(key) => drop(edited.try_send((id, key))),
-                        Err(RecvError::Lagged(_)) => {}
-                        Err(RecvError::Closed) => return,
-                    }
-                }
-            });
-        }
         let (mut state, changed) = (store.subscribe(), std::sync::Arc::clone(&self.changed));
         tokio::spawn(async move {
             while state.changed().await.is_ok() {

@@ -6,7 +6,6 @@ mod again;
 mod change;
 mod compare;
 mod doubt;
-mod edited;
 mod holder;
 mod import;
 mod manage;
@@ -337,10 +336,6 @@ impl Worker {
                     self.deadline = Instant::now() + DEADLINE;
                     Box::pin(self.catch_up()).await;
                     again.soon();
-                }
-                (id, key) = self.parts.stores.edited() => {
-                    self.deadline = Instant::now() + DEADLINE;
-                    Box::pin(self.edited(id, &key)).await;
                 }
                 () = sleep_until(doubt.unwrap_or_else(Instant::now)), if doubt.is_some() => {
                     self.deadline = Instant::now() + DEADLINE;

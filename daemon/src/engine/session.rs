@@ -11,6 +11,7 @@ use hfd_proto::{
 };
 
 use super::change::{items, kept_items};
+use super::restore::Keeping;
 use super::settle::kind_of;
 use super::sync::{now, token_of};
 use super::{Arrival, Session, Worker, sync};
@@ -296,8 +297,70 @@ impl Worker {
         }
     }
 
+    /// A value that another program put into the keychain is taken for the token's, of which nothing
+    /// else is known then. What the old one was renewed with is not the new one's: that goes to
+    /// `hfd restore`, with the old value where a file still has it.
+    pub(super) async fn replaced(&mut self, name: &TokenName, old: Fingerprint, new: Fingerprint) {
+        let unsettled = self.parts.journal.unsettled.iter();
+        let mut open = unsettled.flat_map(|transaction| &transaction.puts);
+        let Some(record) = self.index().tokens.get(name) else {
+            return;
+        };
+        if record.access != old || open.any(|(item, _)| item.name == *name) {
+            return;
+        }
+        let record = record.clone();
+        tracing::info!("another program changed a token in the keychain");
+        match self.put_replaced(name, &record, new).await {
+            Ok(()) => {
+                self.unmark(name, &record).await;
+                self.event("updated", Some(name), None);
+                self.sync_mirrors().await;
+            }
+            Err(error) => tracing::warn!(%error, "a changed token is not taken up"),
+        }
+    }
+
+    async fn put_replaced(
+        &mut self,
+        name: &TokenName,
+        old: &Record,
+        new: Fingerprint,
+    ) -> Result<(), Error> {
+        let was = match self.parts.values.cached(old.access) {
+            Some(value) => Some(value),
+            None => self.shown(old.access).await,
+        };
+        let keeping = match was {
+            Some(value) => {
+                // The keychain has the new one in its place.
+                self.parts.values.learn(old.access, &value);
+                self.keep(name, old, "another program", true).await?
+            }
+            None => Keeping::default(),
+        };
+        // Where it could not be kept it stays where it is, and is nobody's.
+        let kept = keeping.change.is_some();
+        let gone = items(name, old).into_iter();
+        let gone = gone.filter(|item| item.refresh && kept);
+        let mut changes: Vec<Change> = keeping.change.into_iter().collect();
+        changes.push(Change::Put {
+            name: name.clone(),
+            record: Record {
+                access: new,
+                user: None,
+                role: None,
+                expires_at: None,
+                refresh: None,
+                renewal: Renewal::default(),
+                ..old.clone()
+            },
+        });
+        self.transact(keeping.puts, gone.collect(), changes).await
+    }
+
     /// A value that a mirror's file holds.
-    pub(super) async fn shown(&self, access: Fingerprint) -> Option<Secret> {
+    async fn shown(&self, access: Fingerprint) -> Option<Secret> {
         let salt = self.index().salt;
         for mirror in self.mirrors.values() {
             let Ok(Ok(seen)) = mirror.disk.run(Some(self.deadline), observe).await else {

@@ -210,9 +210,13 @@ impl Worker {
         done: &mut Vec<hfd_proto::Change>,
     ) -> Result<Rest, Trouble> {
         self.take_up_leftovers(home, done).await?;
-        self.mind_memory(home).await?;
         for _ in 0..ROUNDS {
+            self.mind_memory(home).await?;
             let seen = self.look_when_quiet(home, occasion, done).await?;
+            // It may have gone since.
+            if self.mind_memory(home).await? {
+                continue;
+            }
             if occasion == Occasion::Settled && self.has_moved(home, &seen) {
                 occasion = Occasion::Noticed;
             }
@@ -230,24 +234,22 @@ impl Worker {
             }
             let Some(files) = plan.write else {
                 self.agree(home, &seen.observation, plan.held)?;
-                let stamps = match plan.held {
-                    // What is gone may be a logout.
-                    Some(_) => Some(seen.stamps),
-                    None => self.keep_in_memory(home, &seen).await?,
-                };
-                let Some(stamps) = stamps else { continue };
+                // What is gone may be a logout.
+                if plan.held.is_none() && self.put_in_memory(home, &seen, [true; 2], done).await? {
+                    occasion = Occasion::Noticed;
+                    continue;
+                }
                 return Ok(Rest {
-                    stamps,
+                    stamps: seen.stamps,
                     doubt: plan.doubt,
                     trouble: self.trouble(home, &seen, plan.held),
                 });
             };
-            if plan.held.is_none() && self.is_in_memory(home) {
-                // Only what gets a content: a link to nothing says that memory was lost.
-                let wanted = [files.stored.is_some(), matches!(files.token, Some(Some(_)))];
-                let prepared = self.on_disk(home, move |home| runtime::prepare(home, wanted));
-                let prepared = prepared.await?;
-                prepared.map_err(|error| Trouble::new(MirrorState::Pending, error.to_string()))?;
+            // Only what gets a content: a link to nothing says that memory was lost.
+            let wanted = [files.stored.is_some(), matches!(files.token, Some(Some(_)))];
+            if self.put_in_memory(home, &seen, wanted, done).await? {
+                occasion = Occasion::Noticed;
+                continue;
             }
             // Only what was written is agreed on: a base that claims more would take what never
             // reached the file for removed.
@@ -268,12 +270,14 @@ impl Worker {
         mirror.is_some_and(|mirror| mirror.mode == Mode::Runtime)
     }
 
-    /// What went with the memory that it was in was removed by nobody: the two sides are united again.
-    async fn mind_memory(&mut self, home: &Home) -> Result<(), Trouble> {
+    /// What went with the memory that it was in was removed by nobody: the two sides are united again. Whether that is
+    /// so.
+    async fn mind_memory(&mut self, home: &Home) -> Result<bool, Trouble> {
         if !self.is_in_memory(home) {
-            return Ok(());
+            return Ok(false);
         }
-        let [stored, token] = self.on_disk(home, runtime::vanished).await?;
+        let vanished = self.on_disk(home, runtime::vanished).await?;
+        let [stored, token] = vanished.map_err(|why| Trouble::new(MirrorState::Pending, why))?;
         let lost = self.index().mirrors.get(home).is_some_and(|mirror| {
             (stored && !mirror.base.sections.is_empty()) || (token && mirror.base.token.is_some())
         });
@@ -286,28 +290,34 @@ impl Worker {
                 .change(vec![Change::Agree { home, base }], false);
             agreed.map_err(|error| Trouble::new(MirrorState::Pending, error.to_string()))?;
         }
-        Ok(())
+        Ok(lost)
     }
 
-    /// The stamps once the files are links; nothing where a tool was faster.
-    async fn keep_in_memory(
+    /// Makes links into memory of what should be such, before anything is written there. Whether anything was not one.
+    async fn put_in_memory(
         &mut self,
         home: &Home,
         seen: &Seen,
-    ) -> Result<Option<Stamps>, Trouble> {
+        wanted: [bool; 2],
+        done: &mut Vec<hfd_proto::Change>,
+    ) -> Result<bool, Trouble> {
         if !self.is_in_memory(home) {
-            return Ok(Some(seen.stamps));
+            return Ok(false);
         }
         let (read, latest) = (seen.clone(), std::time::Instant::now() + LINKING);
-        let linked = self.on_disk(home, move |home| runtime::link(home, &read, latest));
-        match linked.await? {
-            Ok(stamps) => Ok(Some(stamps)),
-            Err(WriteError::Moved) => {
-                if let Some(now) = self.mirrors.get_mut(home) {
-                    now.leftovers = true;
+        let linking = move |home: &Home| runtime::link(home, &read, wanted, latest);
+        match self.on_disk(home, linking).await? {
+            Ok(linked) => {
+                if linked.left_behind {
+                    self.look_for_leftovers(home);
                 }
-                Ok(None)
+                if let Some(displaced) = linked.displaced {
+                    self.take_up(home, displaced, Occasion::Noticed, done)
+                        .await?;
+                }
+                Ok(linked.changed)
             }
+            Err(WriteError::Moved) => Ok(true),
             Err(error) => Err(Trouble::new(MirrorState::Pending, error.to_string())),
         }
     }

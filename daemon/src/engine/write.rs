@@ -100,7 +100,7 @@ impl Worker {
 
     /// What lay where we wrote, and had not been read: another tool's edit in the same moment. Once
     /// the store has what it said, the file goes; until then it stays, and is found again.
-    async fn take_up(
+    pub(super) async fn take_up(
         &mut self,
         home: &Home,
         displaced: Displaced,
@@ -133,7 +133,7 @@ impl Worker {
         Ok(())
     }
 
-    fn look_for_leftovers(&mut self, home: &Home) {
+    pub(super) fn look_for_leftovers(&mut self, home: &Home) {
         if let Some(now) = self.mirrors.get_mut(home) {
             now.leftovers = true;
         }

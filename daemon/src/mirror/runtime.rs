@@ -14,9 +14,9 @@ use hfd_proto::{Home, private_dir};
 use rustix::fs::statfs;
 use sha2::{Digest as _, Sha256};
 
-use super::file;
-use super::leftover::{Which, incomplete};
-use super::observe::{Seen, Stamps, stamps, stored_path};
+use super::file::{self, stamp};
+use super::leftover::{Displaced, Which, incomplete};
+use super::observe::{Seen, stored_path};
 use super::place::{Change, Kernel};
 use super::write::WriteError;
 
@@ -28,10 +28,14 @@ const MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 /// # Errors
 /// In words: no session, or a runtime directory on a disk.
 pub fn memory() -> Result<PathBuf, String> {
-    let directory = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let directory = directory
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    // As for the socket: a daemon without the variables of a session belongs to it all the same.
+    let directory = named
         .filter(|directory| directory.is_absolute())
-        .ok_or("there is no runtime directory (XDG_RUNTIME_DIR)")?;
+        .unwrap_or_else(|| {
+            let uid = rustix::process::getuid().as_raw();
+            PathBuf::from(format!("/run/user/{uid}"))
+        });
     let shown = directory.display();
     let found = statfs(&directory).map_err(|error| format!("{shown}: {error}"))?;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -94,62 +98,75 @@ fn lies(path: &Path, target: &Path) -> io::Result<Lies> {
 }
 
 /// Which of the two files, `stored_tokens` and `token`, are links to nothing: a tool that logs out unlinks the link.
-pub fn vanished(home: &Home) -> [bool; 2] {
-    let Ok(links) = Links::of(home) else {
-        return [false; 2];
-    };
-    links
-        .each
-        .map(|(_, path, target)| matches!(lies(&path, &target), Ok(Lies::Link)) && !target.exists())
-}
-
-/// Before something is written into those of `stored_tokens` and `token` that are `wanted`: what is not there is a link,
-/// and leads to nothing.
 ///
 /// # Errors
-/// As of the file system.
-pub fn prepare(home: &Home, wanted: [bool; 2]) -> Result<(), WriteError> {
-    let links = Links::of(home).map_err(|error| io_error(home, error))?;
-    let ready = || {
-        // For the socket's directory nobody has been there yet.
-        if let Some(parent) = links.directory.parent() {
-            private_dir(parent).map_err(|error| io::Error::other(error.message))?;
-        }
-        private_dir(&links.directory).map_err(|error| io::Error::other(error.message))?;
-        if let Some(parent) = home.token_path.parent() {
-            file::make_directory(parent)?;
-        }
-        let wanted = links.each.iter().zip(wanted).filter(|(_, wanted)| *wanted);
-        for ((_, path, target), _) in wanted {
-            if let Lies::Nothing = lies(path, target)? {
-                // A tool has unlinked the link alone.
-                remove(target)?;
-                match symlink(target, path) {
-                    // Somebody has logged in meanwhile.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                    made => made?,
-                }
-            }
-        }
-        Ok(())
-    };
-    ready().map_err(|error| io_error(home, error))
+/// Why nothing can be said: there is no memory, whose links lead nowhere then.
+pub fn vanished(home: &Home) -> Result<[bool; 2], String> {
+    let links = Links::of(home).map_err(|error| error.to_string())?;
+    Ok(links.each.map(|(_, path, target)| {
+        matches!(lies(&path, &target), Ok(Lies::Link)) && !target.exists()
+    }))
 }
 
-/// Puts links in the place of files that tools have made, if those still are as `seen`. The stamps afterwards.
+/// What came of [`link`].
+#[derive(Debug, Default)]
+pub struct Linked {
+    /// Whether anything was not as it should be: look again.
+    pub changed: bool,
+    /// A file that a tool made in that very moment, aside now.
+    pub displaced: Option<Displaced>,
+    /// What was displaced still lies there.
+    pub left_behind: bool,
+}
+
+/// Sees to it that those of the two files that are `wanted` are links into memory, if they still are as `seen`: a file of a
+/// tool's is copied there first, and where there is nothing the link leads to nothing.
 ///
 /// # Errors
-/// [`WriteError::Moved`] where a tool has written since: look again.
-pub fn link(home: &Home, seen: &Seen, deadline: Instant) -> Result<Stamps, WriteError> {
-    prepare(home, [true; 2])?;
+/// [`WriteError::Moved`] where a tool has written since: look again. Another one where a link cannot be: something else
+/// lies there, such as a link of the person's own.
+pub fn link(
+    home: &Home,
+    seen: &Seen,
+    wanted: [bool; 2],
+    deadline: Instant,
+) -> Result<Linked, WriteError> {
     let links = Links::of(home).map_err(|error| io_error(home, error))?;
-    for (which, path, target) in &links.each {
-        let is_file = lies(path, target).map_err(|error| io_error(home, error))?;
-        let Lies::File = is_file else { continue };
-        let (old, stamp) = match which {
+    let mut linked = Linked::default();
+    links.make().map_err(|error| io_error(home, error))?;
+    // Both or none.
+    for (_, path, target) in &links.each {
+        if matches!(lies(path, target), Ok(Lies::Other)) {
+            return Err(io_error(home, not_ours(path)));
+        }
+    }
+    let wanted = links.each.iter().zip(wanted).filter(|(_, wanted)| *wanted);
+    for ((which, path, target), _) in wanted {
+        let (old, seen_stamp) = match which {
             Which::Stored => (&seen.raw.stored, seen.stamps.stored),
             Which::Token => (&seen.raw.token, seen.stamps.token),
         };
+        if stamp(path) != seen_stamp {
+            return Err(WriteError::Moved);
+        }
+        match lies(path, target).map_err(|error| io_error(home, error))? {
+            Lies::Link => continue,
+            Lies::Other => return Err(io_error(home, not_ours(path))),
+            Lies::Nothing => {
+                // A tool has unlinked the link alone.
+                remove(target).map_err(|error| io_error(home, error))?;
+                match symlink(target, path) {
+                    // Somebody has logged in meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        return Err(WriteError::Moved);
+                    }
+                    made => made.map_err(|error| io_error(home, error))?,
+                }
+                linked.changed = true;
+                continue;
+            }
+            Lies::File => {}
+        }
         let Some(old) = old else {
             return Err(WriteError::Moved);
         };
@@ -157,7 +174,7 @@ pub fn link(home: &Home, seen: &Seen, deadline: Instant) -> Result<Stamps, Write
             which: *which,
             target: path,
             old: Some(old.as_slice()),
-            stamp,
+            stamp: seen_stamp,
             deadline,
             kernel: Kernel::REAL,
         };
@@ -165,12 +182,55 @@ pub fn link(home: &Home, seen: &Seen, deadline: Instant) -> Result<Stamps, Write
         fill(target, old)
             .and_then(|()| symlink(target, &waiting))
             .map_err(|error| io_error(home, error))?;
-        let done = change.replace(&waiting, old)?;
-        if done.displaced.is_some() || done.left_behind {
-            return Err(WriteError::Moved);
+        let done = change.replace(&waiting, old);
+        links.sweep(path);
+        let done = done?;
+        linked.changed = true;
+        linked.left_behind |= done.left_behind;
+        if let Some((leftover, content)) = done.displaced {
+            linked.displaced = Some(Displaced {
+                observation: which.observation(&content, &seen.observation),
+                leftovers: vec![leftover],
+            });
+            break;
+        }
+        if !matches!(lies(path, target), Ok(Lies::Link)) {
+            return Err(io_error(home, not_ours(path)));
         }
     }
-    Ok(stamps(home))
+    Ok(linked)
+}
+
+fn not_ours(path: &Path) -> io::Error {
+    io::Error::other(format!(
+        "{} leads or is mounted elsewhere, and cannot be kept in memory",
+        path.display()
+    ))
+}
+
+impl Links {
+    /// The directories that they need.
+    fn make(&self) -> io::Result<()> {
+        // That of the socket may not be there yet.
+        let above = self.directory.parent();
+        for directory in above.into_iter().chain([self.directory.as_path()]) {
+            private_dir(directory).map_err(|error| io::Error::other(error.message))?;
+        }
+        let (_, path, _) = &self.each[1];
+        path.parent().map_or(Ok(()), file::make_directory)
+    }
+
+    /// Removes links of ours that waited for the place of a file, and did not come to it.
+    fn sweep(&self, path: &Path) {
+        let entries = path.parent().map(fs::read_dir).into_iter().flatten();
+        for entry in entries.flatten().flatten() {
+            let is_ours = entry.file_name().as_encoded_bytes().starts_with(b".hfd-");
+            let leads = fs::read_link(entry.path());
+            if is_ours && leads.is_ok_and(|target| target.starts_with(&self.directory)) {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
 }
 
 /// Puts files in the place of the links, and empties what they led to.

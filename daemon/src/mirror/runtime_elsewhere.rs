@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use hfd_proto::Home;
 
-use super::observe::{Seen, Stamps};
+use super::leftover::Displaced;
+use super::observe::Seen;
 use super::write::WriteError;
 
 /// Why there is none.
@@ -17,19 +18,32 @@ pub fn memory() -> Result<PathBuf, String> {
 }
 
 /// Nothing was ever there.
-pub fn vanished(_home: &Home) -> [bool; 2] {
-    [false; 2]
+///
+/// # Errors
+/// Always.
+pub fn vanished(_home: &Home) -> Result<[bool; 2], String> {
+    memory().map(|_| [false; 2])
+}
+
+/// What came of [`link`].
+#[derive(Debug, Default)]
+pub struct Linked {
+    /// Never.
+    pub changed: bool,
+    /// Nothing.
+    pub displaced: Option<Displaced>,
+    /// Never.
+    pub left_behind: bool,
 }
 
 /// # Errors
 /// Always.
-pub fn prepare(_home: &Home, _wanted: [bool; 2]) -> Result<(), WriteError> {
-    Err(WriteError::Moved)
-}
-
-/// # Errors
-/// Always.
-pub fn link(_home: &Home, _seen: &Seen, _deadline: Instant) -> Result<Stamps, WriteError> {
+pub fn link(
+    _home: &Home,
+    _seen: &Seen,
+    _wanted: [bool; 2],
+    _deadline: Instant,
+) -> Result<Linked, WriteError> {
     Err(WriteError::Moved)
 }
 

@@ -130,7 +130,7 @@ impl FileStore {
         self.at(|disk| disk.protection()).await
     }
 
-    pub(super) async fn noticed(&mut self) -> bool {
+    pub(super) async fn noticed(&mut self) {
         std::future::pending().await
     }
 

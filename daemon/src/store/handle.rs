@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hfd_proto::{Passphrase, Protection, Secret, StoreId, StoreState, StoreStatus};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::worker::{Call, Request, Worker};
@@ -16,9 +16,6 @@ pub const DEADLINE: Duration = Duration::from_secs(4);
 /// Calls that wait while one is being made. Beyond it askers wait outside, under the same deadline.
 const QUEUE: usize = 64;
 
-/// Edits that are told and not looked at yet.
-const EDITS: usize = 32;
-
 /// What is told of a store before the first call.
 const NOT_ASKED: &str = "not asked yet";
 
@@ -28,7 +25,6 @@ pub struct Store {
     id: StoreId,
     requests: mpsc::Sender<Request>,
     status: watch::Receiver<StoreStatus>,
-    edits: broadcast::WeakSender<Key>,
 }
 
 impl Store {
@@ -43,14 +39,11 @@ impl Store {
             state: StoreState::Waiting.into(),
             detail: Some(NOT_ASKED.to_owned()),
         });
-        let (edits, _) = broadcast::channel(EDITS);
-        let weak = edits.downgrade();
-        tokio::spawn(Worker::new(backend, queue, publish, edits).run());
+        tokio::spawn(Worker::new(backend, queue, publish).run());
         Self {
             id,
             requests,
             status,
-            edits: weak,
         }
     }
 
@@ -73,11 +66,6 @@ impl Store {
     /// a store that was not ready is looked at again until it is.
     pub fn subscribe(&self) -> watch::Receiver<StoreStatus> {
         self.status.clone()
-    }
-
-    /// The keys of values that some program has changed, this one or another; `None` once the worker has ended.
-    pub fn edits(&self) -> Option<broadcast::Receiver<Key>> {
-        self.edits.upgrade().map(|edits| edits.subscribe())
     }
 
     /// The value of `key`; `None` only when the store is open and has none.

@@ -154,9 +154,8 @@ impl Memory {
         self.answer(None).await
     }
 
-    pub(super) async fn noticed(&mut self) -> bool {
+    pub(super) async fn noticed(&mut self) {
         self.knobs.0.turned.notified().await;
-        false
     }
 
     pub(super) async fn abandon(&mut self) {}

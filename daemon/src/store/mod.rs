@@ -216,19 +216,10 @@ impl Backend {
         each!(self, place => place.glance().await)
     }
 
-    /// Waits for a sign that the place may have changed its state: locked, unlocked, gone, back; or, and then it is
-    /// true, that some program has changed a value. Cancelling loses nothing.
-    async fn noticed(&mut self) -> bool {
-        each!(self, place => place.noticed().await)
-    }
-
-    /// Which value that was, where it is one of ours.
-    async fn edited(&mut self) -> Option<Key> {
-        match self {
-            #[cfg(target_os = "linux")]
-            Self::SecretService(place) => place.edited().await,
-            _ => None,
-        }
+    /// Waits for a sign that the place may have changed its state: locked, unlocked, gone, back.
+    /// Cancelling loses nothing.
+    async fn noticed(&mut self) {
+        each!(self, place => place.noticed().await);
     }
 
     /// Cleans up after a call that was cancelled at its deadline: takes a dialog off the screen.

@@ -105,7 +105,7 @@ impl Native {
     }
 
     /// Neither keychain tells.
-    pub(super) async fn noticed(&mut self) -> bool {
+    pub(super) async fn noticed(&mut self) {
         std::future::pending().await
     }
 

@@ -15,7 +15,6 @@ use std::ffi::OsString;
 
 use hfd_proto::{Secret, StoreId};
 use secret_service::{EncryptionType, Error};
-use zbus::zvariant::OwnedObjectPath;
 
 use self::bus::{Addresses, Bus};
 use self::fault::{Fault, Ticket};
@@ -48,8 +47,6 @@ pub struct SecretService {
     session: Option<Session>,
     /// Where new items go, as last seen.
     collection: Option<String>,
-    /// An item that was changed, and by whom is not known yet.
-    changed: Option<OwnedObjectPath>,
 }
 
 /// An agreement with one run of the provider, which forgets it when it is restarted.
@@ -67,7 +64,6 @@ impl SecretService {
             bus: None,
             session: None,
             collection: None,
-            changed: None,
         }
     }
 
@@ -117,33 +113,15 @@ impl SecretService {
         }
     }
 
-    /// Waits for a signal that the provider came or went, that a collection changed its state, or that an item was
-    /// changed; true for the last.
-    pub(super) async fn noticed(&mut self) -> bool {
+    /// Waits for a signal that the provider came or went, or that a collection changed its state.
+    pub(super) async fn noticed(&mut self) {
         match &mut self.bus {
             None => std::future::pending().await,
             Some(bus) => {
                 let sign = bus.sign().await;
                 self.heed(sign);
-                self.changed.is_some()
             }
         }
-    }
-
-    /// The key of the item that was changed, where it is one of ours and can be read.
-    pub(super) async fn edited(&mut self) -> Option<Key> {
-        let item = self.changed.take()?;
-        if self.bus.as_mut()?.is_flooded() {
-            return None;
-        }
-        // None is started for it.
-        if !self.bus.as_ref()?.has_provider().await.ok()? {
-            return None;
-        }
-        // What a lock does to its items is no edit.
-        self.collection().await.ok()?;
-        let attributes = self.bus.as_ref()?.attributes(&item).await.ok()?;
-        items::key_of(&attributes)
     }
 
     pub(super) async fn abandon(&mut self) {
@@ -230,7 +208,6 @@ impl SecretService {
 
     fn heed(&mut self, sign: bus::Sign) {
         match sign {
-            bus::Sign::Item(path) => self.changed = Some(path),
             bus::Sign::Collections => {}
             bus::Sign::Provider => self.session = None,
             bus::Sign::Disconnected => self.reset(),

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use hfd_proto::{Passphrase, Protection, Secret, StoreId, StoreState, StoreStatus};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{Backend, DEADLINE, Edit, Effect, Key, StoreError, Written};
@@ -52,7 +52,6 @@ pub(super) struct Worker {
     backend: Backend,
     queue: mpsc::Receiver<Request>,
     status: watch::Sender<StoreStatus>,
-    edits: broadcast::Sender<Key>,
     looks: Looks,
 }
 
@@ -61,14 +60,12 @@ impl Worker {
         backend: Backend,
         queue: mpsc::Receiver<Request>,
         status: watch::Sender<StoreStatus>,
-        edits: broadcast::Sender<Key>,
     ) -> Self {
         Self {
             id: backend.id(),
             backend,
             queue,
             status,
-            edits,
             looks: Looks::default(),
         }
     }
@@ -83,8 +80,7 @@ impl Worker {
                     None => return,
                 },
                 survived = caught(self.backend.noticed()) => match survived {
-                    Some(true) => self.edited().await,
-                    Some(false) => self.look().await,
+                    Some(()) => self.look().await,
                     None => self.backend.reset(),
                 },
                 () = self.looks.due() => self.look().await,
@@ -126,19 +122,6 @@ impl Worker {
                     .await;
             }
             Request::Protection(call) => self.protection(call).await,
-        }
-    }
-
-    /// Tells which value some program has changed; it may have been this one.
-    async fn edited(&mut self) {
-        let deadline = Instant::now() + DEADLINE;
-        let backend = &mut self.backend;
-        let key = within(backend, deadline, Effect::None, async |place| {
-            Ok(place.edited().await)
-        });
-        if let Ok(Some(key)) = key.await {
-            // Where nobody listens, nobody has a value that is old now.
-            drop(self.edits.send(key));
         }
     }
 

@@ -1,6 +1,5 @@
 //! The connection to the session bus.
 
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -8,11 +7,8 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{Select, StreamExt as _, select};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
-use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 use zbus::{Connection, MatchRule, Message, MessageStream, connection, message};
 
 use super::fault::Fault;
@@ -29,10 +25,6 @@ const MESSAGE: Duration = Duration::from_secs(2);
 /// Signals that may wait unread while a call is made. They are few; zbus stops reading from the bus
 /// when a queue is full.
 const SIGNS: usize = 64;
-
-/// Changes of items that wait to be looked at. More of them at once are no edits of a person's: a keychain that is
-/// locked or opened tells of each item.
-const EDITS: usize = 32;
 
 /// Where the session bus may be, in order.
 pub(super) struct Addresses(Vec<String>);
@@ -71,10 +63,8 @@ fn unix_address(path: &Path) -> String {
 }
 
 /// What a signal says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// An item was changed.
-    Item(OwnedObjectPath),
     /// Another provider, or none: sessions are void.
     Provider,
     /// A collection was locked, unlocked, made or removed.
@@ -88,17 +78,6 @@ pub(super) struct Bus {
     pub(super) connection: Connection,
     pub(super) prompts: Prompts,
     signals: Select<MessageStream, MessageStream>,
-    items: mpsc::Receiver<OwnedObjectPath>,
-    _reader: Reader,
-}
-
-/// The task that takes changes of items off the bus, however many there are and whoever is busy.
-struct Reader(JoinHandle<()>);
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 impl Bus {
@@ -132,31 +111,10 @@ impl Bus {
             MessageStream::for_match_rule(owner, &connection, Some(SIGNS)).await?,
             MessageStream::for_match_rule(collections, &connection, Some(SIGNS)).await?,
         );
-        let changed = MatchRule::builder()
-            .msg_type(message::Type::Signal)
-            .interface("org.freedesktop.Secret.Collection")?
-            .build();
-        let mut changed = MessageStream::for_match_rule(changed, &connection, Some(SIGNS)).await?;
-        let (edits, items) = mpsc::channel(EDITS);
-        let reader = tokio::spawn(async move {
-            while let Some(Ok(message)) = changed.next().await {
-                // ItemCreated is a change as well: some programs put a new item beside the old one.
-                let header = message.header();
-                let is_gone = header
-                    .member()
-                    .is_some_and(|member| member == "ItemDeleted");
-                if !is_gone && let Ok(path) = message.body().deserialize() {
-                    // What is too much is looked at by nobody.
-                    drop(edits.try_send(path));
-                }
-            }
-        });
         Ok(Self {
             connection,
             prompts: Prompts::default(),
             signals,
-            items,
-            _reader: Reader(reader),
         })
     }
 
@@ -169,32 +127,7 @@ impl Bus {
 
     /// The next signal, waited for. Cancelling loses none.
     pub(super) async fn sign(&mut self) -> Sign {
-        tokio::select! {
-            biased;
-            signal = self.signals.next() => read(signal),
-            Some(path) = self.items.recv() => Sign::Item(path),
-        }
-    }
-
-    /// Whether so many items were changed that nobody did it by hand; they are forgotten then.
-    pub(super) fn is_flooded(&mut self) -> bool {
-        let flooded = self.items.len() + 1 >= EDITS;
-        while flooded && self.items.try_recv().is_ok() {}
-        flooded
-    }
-
-    /// The attributes of an item.
-    pub(super) async fn attributes(
-        &self,
-        item: &OwnedObjectPath,
-    ) -> zbus::Result<HashMap<String, String>> {
-        let properties = Some("org.freedesktop.DBus.Properties");
-        let which = ("org.freedesktop.Secret.Item", "Attributes");
-        let asked = self
-            .connection
-            .call_method(Some(PROVIDER), item, properties, "Get", &which);
-        let attributes: OwnedValue = asked.await?.body().deserialize()?;
-        Ok(attributes.try_into()?)
+        read(self.signals.next().await)
     }
 
     /// The next signal, if one has arrived.

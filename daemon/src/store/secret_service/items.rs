@@ -93,7 +93,10 @@ impl Collection<'_> {
         // There is no call for the attributes of many items.
         for items in items.chunks(TOGETHER) {
             let all = try_join_all(items.iter().map(Item::get_attributes)).await?;
-            keys.extend(all.iter().filter_map(key_of));
+            keys.extend(all.iter().filter_map(|attributes| {
+                let (username, part) = (attributes.get("username")?, attributes.get("hfd")?);
+                Key::parse(username, part)
+            }));
         }
         Ok(keys.into_iter().collect())
     }
@@ -135,15 +138,6 @@ impl Collection<'_> {
         let removing = item.delete();
         self.bus.prompts.watch(&self.bus.connection, removing).await
     }
-}
-
-/// What an item is filed under; `None` for one that hfd did not write.
-pub(super) fn key_of(attributes: &HashMap<String, String>) -> Option<Key> {
-    let (username, part) = (attributes.get("username")?, attributes.get("hfd")?);
-    let is_ours = attributes
-        .get("service")
-        .is_some_and(|service| service == SERVICE);
-    is_ours.then(|| Key::parse(username, part)).flatten()
 }
 
 /// What every item of ours carries, and all it carries.

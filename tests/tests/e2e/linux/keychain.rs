@@ -222,38 +222,3 @@ fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
     eventually("the token is stored", || sandbox.token_file().is_some());
     sandbox.hfd(["list"]).ok().shows("oauth-alice");
 }
-
-#[test]
-fn what_another_program_changes_in_the_keychain_is_followed_by_itself() {
-    let sandbox = Sandbox::new();
-    let work = sandbox.logged_in("work");
-    let other = sandbox.token("other");
-    sandbox.hfd(["token", "work"]).ok().prints(&work);
-    let username = format!("{}|work", sandbox.hub().endpoint());
-    let store = [
-        "store",
-        "--label=x",
-        "service",
-        "hfd",
-        "username",
-        &username,
-        "hfd",
-        "access",
-    ];
-    sandbox.secret_tool(store).stdin(&other.value).ok();
-    // Neither a lookup nor a sync is needed for tools to see it.
-    eventually("the files follow", || {
-        sandbox.token_file().as_deref() == Some(other.value.as_str())
-    });
-    sandbox.hfd(["token", "work"]).ok().prints(&other);
-    let kept = sandbox.hfd(["restore", "--json"]).ok().json();
-    assert_eq!(
-        kept["kept"][0]["name"], "work",
-        "the old one can be brought back"
-    );
-    // A lock and an opening of the keychain, which tell of every item, are no edits.
-    sandbox.keyring().lock();
-    sandbox.hfd(["token", "work"]).ok().prints(&other);
-    sandbox.keyring().unlock();
-    sandbox.hfd(["token", "work"]).ok().prints(&other);
-}

@@ -180,6 +180,45 @@ fn it_is_refused_where_it_would_not_hold() {
 }
 
 #[test]
+fn a_link_of_ones_own_is_not_taken_for_memory() {
+    let sandbox = Sandbox::builder().in_memory().start();
+    sandbox.user_manager().start();
+    install(&sandbox);
+    sandbox.logged_in("work");
+    let dotfiles = sandbox.home().join("dotfiles");
+    fs::create_dir(&dotfiles).unwrap();
+    sandbox.allow_mirror(&dotfiles);
+    let token = sandbox.hf_home().join("token");
+    fs::rename(&token, dotfiles.join("token")).unwrap();
+    std::os::unix::fs::symlink(dotfiles.join("token"), &token).unwrap();
+    let add = ["mirror", "add", "--mode", "runtime"];
+    sandbox
+        .hfd(add)
+        .exits(1)
+        .notes("leads or is mounted elsewhere");
+    assert_eq!(fs::read_link(&token).unwrap(), dotfiles.join("token"));
+}
+
+#[test]
+fn tokens_that_the_files_do_not_show_yet_are_written_to_memory_alone() {
+    let (sandbox, ..) = session();
+    sandbox.hfd(["mirror", "add", "--mode", "off"]).ok();
+    // A tool's own file, with one token; the keychain has more.
+    let own = sandbox.token("own");
+    sandbox.hf(["auth", "login", "--token", &own.value]).ok();
+    let before = fs::metadata(sandbox.hf_home().join("stored_tokens"))
+        .unwrap()
+        .len();
+    sandbox.hfd(["mirror", "add", "--mode", "runtime"]).ok();
+    are_links(&sandbox);
+    let after = fs::metadata(memory(&sandbox).join("stored_tokens"))
+        .unwrap()
+        .len();
+    assert!(after > before, "all of them are there");
+    sandbox.hfd(["token", "own"]).ok().prints(&own);
+}
+
+#[test]
 fn a_daemon_that_is_killed_meanwhile_leaves_no_token_on_the_disk() {
     let (sandbox, work, _) = session();
     for _ in 0..10 {
