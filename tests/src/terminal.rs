@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::command::{Outcome, Run};
 use crate::eventually;
@@ -15,9 +16,12 @@ impl<'s> Terminal<'s> {
     /// Runs a shell command in a new terminal. When it has ended, its exit status is shown.
     #[track_caller]
     pub fn run(sandbox: &'s Sandbox, command: &str) -> Self {
+        // A server that ends is still there when the next one starts.
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let terminal = Self {
             sandbox,
-            socket: sandbox.root().join("tmux"),
+            socket: sandbox.root().join(format!("tmux-{number}")),
         };
         // A terminal whose program has ended is gone, and its screen with it. Ctrl-C is for the command.
         let command = format!("trap : INT; {command}; echo \"status=$?\"; exec cat");

@@ -23,7 +23,6 @@ mod renewal;
 mod revoke;
 mod scenarios;
 mod select;
-mod stores;
 mod tokens;
 mod versions;
 mod windows;

@@ -14,5 +14,6 @@ mod readers;
 mod rig;
 mod runtime;
 mod service;
+mod stores;
 mod terminal;
 mod withhold;
