@@ -39,7 +39,7 @@ impl Worker {
         let (mut puts, mut deletes, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for load in loads {
             if request.dry_run {
-                reply.note(&load);
+                note(&mut reply, &load);
                 continue;
             }
             if changes.len() == TOGETHER {
@@ -50,7 +50,7 @@ impl Worker {
             }
             match self.lift(&load).await? {
                 Some(values) => {
-                    reply.note(&load);
+                    note(&mut reply, &load);
                     reply.left -= 1;
                     puts.extend(values);
                     deletes.extend(load.from);
@@ -128,15 +128,9 @@ impl Worker {
     }
 }
 
-trait Note {
-    fn note(&mut self, load: &Load);
-}
-
-impl Note for Migrated {
-    fn note(&mut self, load: &Load) {
-        match load.is_kept {
-            true => self.kept += 1,
-            false => self.moved.push(load.name.clone()),
-        }
+fn note(reply: &mut Migrated, load: &Load) {
+    match load.is_kept {
+        true => reply.kept += 1,
+        false => reply.moved.push(load.name.clone()),
     }
 }
