@@ -107,19 +107,15 @@ fn after_repair(repair: bool, status: StatusReply, context: &Context) -> StatusR
 
 /// Paths do not tell whose home they are in.
 fn hide_home(report: &mut Report, context: &Context) {
-    let Some(home) = context
-        .env
-        .text("HOME")
-        .filter(|home| Path::new(home).is_absolute() && home != "/")
-    else {
+    let set = |name: &&str| context.env.raw(name).is_some();
+    let home = ["HOME", "USERPROFILE"].into_iter().find(set);
+    let home = home.and_then(|name| context.env.text(name));
+    let Some(home) = home.filter(|home| Path::new(home).is_absolute() && home != "/") else {
         return;
     };
-    // Within quotes a shell would not know it again.
-    let quoted = format!("'{home}");
-    let hidden = |text: &str| match text.contains(&quoted) {
-        true => text.to_owned(),
-        false => text.replace(&home, "~"),
-    };
+    // A shell knows it outside of quotes alone.
+    let quoted = format!("'{home}/");
+    let hidden = |text: &str| text.replace(&quoted, "~/'").replace(&home, "~");
     for finding in &mut report.findings {
         finding.detail = hidden(&finding.detail);
         finding.mend = hidden(&finding.mend);
