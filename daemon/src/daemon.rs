@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hfd_core::model::{Fingerprint, Record};
-use hfd_proto::{Endpoint, Error, Event, Secret, TokenName};
+use hfd_proto::{Endpoint, Error, Event, Secret, StoreId, TokenName};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::browser::Logins;
@@ -20,6 +20,7 @@ use crate::idle::Idle;
 use crate::mirror::Guests;
 use crate::renew::Renewals;
 use crate::snapshot::Snapshot;
+use crate::store::{Change, Part};
 use crate::stores::Stores;
 use crate::values::Values;
 
@@ -94,6 +95,33 @@ impl Daemon {
             self.engine.replaced(name.clone(), record.access, print);
         }
         Ok(value)
+    }
+
+    /// Takes up what other programs do to items in the keychain, as it tells of them.
+    pub(crate) async fn follow_keychain(&self) {
+        while let Some((store, change)) = self.stores.next_change().await {
+            self.take_up(store, &change);
+        }
+    }
+
+    /// A new value of a token becomes the token's, for the mirrors too. One that is gone is dropped
+    /// from memory: the keychain's owner meant it.
+    fn take_up(&self, store: StoreId, change: &Change) {
+        let key = &change.key;
+        let state = self.snapshot();
+        let Some(record) = state.index.tokens.get(&key.name).filter(|record| {
+            (record.store, &record.endpoint, key.part) == (store, &key.endpoint, Part::Access)
+        }) else {
+            return;
+        };
+        let old = record.access;
+        let taken_up = change.value.as_ref().is_some_and(|value| {
+            let new = self.values.saw(value);
+            new == old || self.engine.replaced(key.name.clone(), old, new)
+        });
+        if !taken_up {
+            self.values.forget(old);
+        }
     }
 
     /// Waits until every request that has arrived is answered.

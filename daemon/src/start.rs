@@ -333,6 +333,8 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
         leave,
     });
     tokio::spawn(renew::follow(Arc::clone(&daemon)));
+    let following = Arc::clone(&daemon);
+    tokio::spawn(async move { following.follow_keychain().await });
     tracing::info!(version = VERSION, socket = %ready.socket.display(), "ready");
     say(&Reply::Ok(ready));
     match &mode {

@@ -6,9 +6,9 @@ use std::sync::OnceLock;
 
 use hfd_proto::{Error, Kind, StoreId};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify, mpsc};
 
-use crate::store::{Backend, Store, file_in};
+use crate::store::{Backend, Change, Store, file_in};
 
 /// The stores by their id.
 pub struct Stores {
@@ -21,6 +21,9 @@ pub struct Stores {
     runtime: Handle,
     /// Told whenever the state of a store that is in use changes.
     changed: std::sync::Arc<Notify>,
+    /// Items that were touched.
+    touched: mpsc::UnboundedSender<(StoreId, Change)>,
+    to_follow: Mutex<mpsc::UnboundedReceiver<(StoreId, Change)>>,
 }
 
 impl Stores {
@@ -28,12 +31,15 @@ impl Stores {
     /// runtime that this is called on.
     pub fn new(default: StoreId, directory: PathBuf) -> Self {
         let here = StoreId::HERE.iter();
+        let (touched, to_follow) = mpsc::unbounded_channel();
         Self {
             default,
             directory,
             open: here.map(|id| (*id, OnceLock::new())).collect(),
             runtime: Handle::current(),
             changed: std::sync::Arc::default(),
+            touched,
+            to_follow: Mutex::new(to_follow),
         }
     }
 
@@ -54,7 +60,10 @@ impl Stores {
         }
         let backend = Backend::open(id, &self.directory).ok_or_else(|| not_here(id))?;
         let _entered = self.runtime.enter();
-        Ok(store.get_or_init(|| self.watched(Store::spawn(backend))))
+        Ok(
+            store
+                .get_or_init(|| self.watched(Store::spawn_followed(backend, self.touched.clone()))),
+        )
     }
 
     /// The stores where tokens of an earlier index may be: the default one, and the file where it
@@ -79,6 +88,11 @@ impl Stores {
     /// Completes when the state of a store has changed.
     pub async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    /// The next item that was touched in a store, by another program or by this one. For one follower.
+    pub(crate) async fn next_change(&self) -> Option<(StoreId, Change)> {
+        self.to_follow.lock().await.recv().await
     }
 
     fn watched(&self, store: Store) -> Store {

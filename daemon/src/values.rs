@@ -86,9 +86,20 @@ impl Values {
             return Ok((value, record.access));
         }
         let value = self.stored(name, record, Part::Access).await?;
-        let print = self.salt.fingerprint(&value);
-        self.learn(print, &value);
+        let print = self.saw(&value);
         Ok((value, print))
+    }
+
+    /// Remembers the value of an access token that was read from its store.
+    pub fn saw(&self, value: &Secret) -> Fingerprint {
+        let print = self.salt.fingerprint(value);
+        self.learn(print, value);
+        print
+    }
+
+    /// Forgets a value, but not what it looked like.
+    pub fn forget(&self, print: Fingerprint) {
+        self.arena.remove(&print);
     }
 
     /// Forgets the values that no token has any more.

@@ -231,10 +231,11 @@ impl Engine {
         rest() -> () = Job::Rest;
     }
 
-    /// Another program has put a new value in the place of the `old` one in the keychain.
-    pub fn replaced(&self, name: TokenName, old: Fingerprint, new: Fingerprint) {
+    /// Another program has put a new value in the place of the `old` one in the keychain. False
+    /// where there is too much to do to take it up now.
+    pub fn replaced(&self, name: TokenName, old: Fingerprint, new: Fingerprint) -> bool {
         let job = Job::Replaced(name, [old, new]);
-        drop(self.jobs.try_send((Instant::now(), job)));
+        self.jobs.try_send((Instant::now(), job)).is_ok()
     }
 
     /// The Hub does not know this value of a token, without waiting.

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 
 use super::worker::{Call, Request, Worker};
-use super::{Backend, Edit, Effect, Key, StoreError, Written};
+use super::{Backend, Change, Edit, Effect, Key, StoreError, Written};
 
 /// How long a call may take, waiting in the queue included: its asker is answered within 5 s, and
 /// the way there and back needs some of them.
@@ -30,6 +30,16 @@ pub struct Store {
 impl Store {
     /// Starts the worker that owns `backend` from now on. Needs a tokio runtime.
     pub fn spawn(backend: Backend) -> Self {
+        let (changes, _) = mpsc::unbounded_channel();
+        Self::spawn_followed(backend, changes)
+    }
+
+    /// As [`Self::spawn`], and tells of items that were touched, by other programs or by this one.
+    /// There are never more untold than the store has items.
+    pub fn spawn_followed(
+        backend: Backend,
+        changes: mpsc::UnboundedSender<(StoreId, Change)>,
+    ) -> Self {
         let id = backend.id();
         let (requests, queue) = mpsc::channel(QUEUE);
         // Nothing is touched before the first call: a daemon that answers from its cache does not
@@ -39,7 +49,7 @@ impl Store {
             state: StoreState::Waiting.into(),
             detail: Some(NOT_ASKED.to_owned()),
         });
-        tokio::spawn(Worker::new(backend, queue, publish).run());
+        tokio::spawn(Worker::new(backend, queue, publish, changes).run());
         Self {
             id,
             requests,

@@ -71,6 +71,15 @@ pub struct Written {
     pub stopped: Option<StoreError>,
 }
 
+/// An item that somebody touched, as it was found afterwards: perhaps no other than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whose it is.
+    pub key: Key,
+    /// What it holds; nothing where it is gone, or holds no token.
+    pub value: Option<Secret>,
+}
+
 macro_rules! each {
     ($backend:expr, $place:ident => $call:expr) => {
         match $backend {
@@ -216,8 +225,18 @@ impl Backend {
         each!(self, place => place.glance().await)
     }
 
-    /// Waits for a sign that the place may have changed its state: locked, unlocked, gone, back.
-    /// Cancelling loses nothing.
+    /// What was made of an item since it was last asked for, where the place tells of it; `None` when
+    /// there is no more. Starts nothing. Cancelling loses nothing.
+    async fn next_change(&mut self) -> Result<Option<Change>, StoreError> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::SecretService(place) => place.next_change().await,
+            _ => Ok(None),
+        }
+    }
+
+    /// Waits for a sign that the place may have changed: locked, unlocked, gone, back, or an item of
+    /// it touched. Cancelling loses nothing.
     async fn noticed(&mut self) {
         each!(self, place => place.noticed().await);
     }

@@ -7,6 +7,7 @@
 //! between providers is said where it matters.
 
 mod bus;
+mod changes;
 mod fault;
 mod items;
 mod prompt;
@@ -17,16 +18,17 @@ use hfd_proto::{Secret, StoreId};
 use secret_service::{EncryptionType, Error};
 
 use self::bus::{Addresses, Bus};
+use self::changes::Changes;
 use self::fault::{Fault, Ticket};
 use self::items::Collection;
-use super::{Key, StoreError};
+use super::{Change, Key, StoreError};
 
 /// Makes a call on the open collection, and once more when it met with a session of the past. A
 /// macro, because the compiler cannot yet see that an async closure with this borrow is `Send`.
 macro_rules! attempt {
-    ($place:ident, $ticket:ident, $collection:ident => $call:expr) => {
+    ($place:ident . $open:ident, $ticket:ident, $collection:ident => $call:expr) => {
         loop {
-            let outcome = match $place.collection().await {
+            let outcome = match $place.$open().await {
                 Ok($collection) => $call,
                 Err(fault) => Err(fault),
             };
@@ -47,6 +49,7 @@ pub struct SecretService {
     session: Option<Session>,
     /// Where new items go, as last seen.
     collection: Option<String>,
+    changes: Changes,
 }
 
 /// An agreement with one run of the provider, which forgets it when it is restarted.
@@ -64,6 +67,7 @@ impl SecretService {
             bus: None,
             session: None,
             collection: None,
+            changes: Changes::default(),
         }
     }
 
@@ -73,53 +77,71 @@ impl SecretService {
 
     pub(super) async fn get(&mut self, key: &Key) -> Result<Option<Secret>, StoreError> {
         let ticket = Ticket::default();
-        attempt!(self, ticket, collection => collection.get(key).await)
+        attempt!(self.collection, ticket, collection => collection.get(key).await)
     }
 
     pub(super) async fn put(&mut self, key: &Key, secret: &Secret) -> Result<(), StoreError> {
         let ticket = Ticket::default();
-        attempt!(self, ticket, collection => collection.put(key, secret, &ticket).await)
+        attempt!(self.collection, ticket, collection => collection.put(key, secret, &ticket).await)
     }
 
     pub(super) async fn delete(&mut self, key: &Key) -> Result<bool, StoreError> {
         let ticket = Ticket::default();
-        attempt!(self, ticket, collection => collection.delete(key, &ticket).await)
+        attempt!(self.collection, ticket, collection => collection.delete(key, &ticket).await)
     }
 
     pub(super) async fn keys(&mut self) -> Result<Vec<Key>, StoreError> {
         let ticket = Ticket::default();
-        attempt!(self, ticket, collection => collection.keys().await)
+        attempt!(self.collection, ticket, collection => collection.keys().await)
     }
 
     pub(super) async fn probe(&mut self) -> Result<(), StoreError> {
         let ticket = Ticket::default();
-        attempt!(self, ticket, _collection => Ok(()))
+        attempt!(self.collection, ticket, _collection => Ok(()))
     }
 
     /// As [`Self::probe`], but a provider that does not run is not started: the bus would start
     /// one that is locked, or run into the same failure once a minute.
     pub(super) async fn glance(&mut self) -> Result<(), StoreError> {
-        let running = match self.bus().await {
-            Ok(bus) => bus.has_provider().await,
-            Err(fault) => Err(fault),
+        let ticket = Ticket::default();
+        let outcome = attempt!(self.running, ticket, collection => collection.identify().await);
+        if outcome.is_err() {
+            // It was the end of the provider, or the lock, that had them touched; if not, then
+            // nobody can read them.
+            self.changes.forget();
+        }
+        outcome
+    }
+
+    /// Waits for a signal that the provider came or went, that a collection changed its state, or
+    /// that items were touched.
+    pub(super) async fn noticed(&mut self) {
+        let Some(bus) = &mut self.bus else {
+            return std::future::pending().await;
         };
-        match running {
-            Ok(true) => self.probe().await,
-            Ok(false) => Err(Fault::NotRunning.into()),
-            Err(fault) => {
-                self.forget(&fault);
-                Err(fault.into())
-            }
+        tokio::select! {
+            sign = bus.sign() => self.heed(sign),
+            () = self.changes.due() => {}
         }
     }
 
-    /// Waits for a signal that the provider came or went, or that a collection changed its state.
-    pub(super) async fn noticed(&mut self) {
-        match &mut self.bus {
-            None => std::future::pending().await,
-            Some(bus) => {
-                let sign = bus.sign().await;
-                self.heed(sign);
+    /// What another program, or this one, has made of an item since it was last asked for; `None`
+    /// when there is no more. A provider that has ended is not started for it. Cancelling loses
+    /// nothing.
+    pub(super) async fn next_change(&mut self) -> Result<Option<Change>, StoreError> {
+        let Some(touched) = self.changes.next() else {
+            return Ok(None);
+        };
+        let ticket = Ticket::default();
+        let outcome = attempt!(self.running, ticket, collection => collection.get(&touched).await);
+        let key = touched.looked_at();
+        match outcome {
+            Ok(value) => Ok(Some(Change { key, value })),
+            // It holds something, but no token.
+            Err(StoreError::Rejected { .. }) => Ok(Some(Change { key, value: None })),
+            Err(error) => {
+                self.changes.forget();
+                Err(error)
             }
         }
     }
@@ -183,7 +205,19 @@ impl SecretService {
         if collection.is_locked().await? {
             return Err(Fault::Locked);
         }
-        Ok(Collection { collection, bus })
+        Ok(Collection {
+            collection,
+            service: &session.service,
+            bus,
+        })
+    }
+
+    /// As [`Self::collection`], of a provider that runs already.
+    async fn running(&mut self) -> Result<Collection<'_>, Fault> {
+        if !self.bus().await?.has_provider().await? {
+            return Err(Fault::NotRunning);
+        }
+        self.collection().await
     }
 
     /// Sees to it that there is a session with the provider that runs now.
@@ -201,7 +235,7 @@ impl SecretService {
     async fn bus(&mut self) -> Result<&Bus, Fault> {
         let bus = match self.bus.take() {
             Some(bus) => bus,
-            None => Bus::connect(&self.addresses).await?,
+            None => Bus::connect(&self.addresses, &self.changes).await?,
         };
         Ok(self.bus.insert(bus))
     }

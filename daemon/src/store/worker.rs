@@ -11,7 +11,7 @@ use hfd_proto::{Passphrase, Protection, Secret, StoreId, StoreState, StoreStatus
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::{Backend, DEADLINE, Edit, Effect, Key, StoreError, Written};
+use super::{Backend, Change, DEADLINE, Edit, Effect, Key, StoreError, Written};
 
 /// A store that is not ready is looked at again after this long, then after twice as long each
 /// time: one that was frozen for a moment is found soon.
@@ -52,6 +52,7 @@ pub(super) struct Worker {
     backend: Backend,
     queue: mpsc::Receiver<Request>,
     status: watch::Sender<StoreStatus>,
+    changes: mpsc::UnboundedSender<(StoreId, Change)>,
     looks: Looks,
 }
 
@@ -60,12 +61,14 @@ impl Worker {
         backend: Backend,
         queue: mpsc::Receiver<Request>,
         status: watch::Sender<StoreStatus>,
+        changes: mpsc::UnboundedSender<(StoreId, Change)>,
     ) -> Self {
         Self {
             id: backend.id(),
             backend,
             queue,
             status,
+            changes,
             looks: Looks::default(),
         }
     }
@@ -211,11 +214,39 @@ impl Worker {
         match outcome {
             Ok(outcome) => {
                 self.publish(outcome.as_ref().err());
-                if matches!(outcome, Err(StoreError::TimedOut { .. })) {
-                    self.clean_up().await;
+                match outcome {
+                    Ok(()) => self.tell_changes().await,
+                    Err(StoreError::TimedOut { .. }) => self.clean_up().await,
+                    Err(_) => {}
                 }
             }
             Err(request) => self.serve(request).await,
+        }
+    }
+
+    /// Reads what was touched. A call that comes meanwhile goes first, and then the store has news
+    /// again.
+    async fn tell_changes(&mut self) {
+        loop {
+            let deadline = Instant::now() + DEADLINE;
+            let backend = &mut self.backend;
+            let reading = within(backend, deadline, Effect::None, async |place| {
+                place.next_change().await
+            });
+            let outcome = tokio::select! {
+                biased;
+                Some(request) = self.queue.recv() => return self.serve(request).await,
+                outcome = reading => outcome,
+            };
+            match outcome {
+                // Where nobody follows them they are of no use.
+                Ok(Some(change)) => drop(self.changes.send((self.id, change))),
+                Ok(None) => return,
+                Err(error) => {
+                    self.publish(Some(&error));
+                    return;
+                }
+            }
         }
     }
 

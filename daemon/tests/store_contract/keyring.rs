@@ -8,9 +8,11 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use hfd_daemon::store::{Backend, SecretService, Store};
+use hfd_daemon::store::{Backend, Change, SecretService, Store};
+use hfd_proto::StoreId;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use zbus::Connection;
 use zbus::fdo::DBusProxy;
 use zbus::zvariant::{ObjectPath, OwnedObjectPath, OwnedValue, Value};
@@ -21,6 +23,9 @@ pub(crate) const PROVIDER: &str = "org.freedesktop.secrets";
 const PASSWORD: &[u8] = b"a keyring password";
 const PACKAGES: &str =
     "apt-get install -y --no-install-recommends dbus gnome-keyring keepassxc libsecret-tools";
+
+/// What a store tells of items that were touched.
+pub(crate) type Followed = mpsc::UnboundedReceiver<(StoreId, Change)>;
 
 pub(crate) struct Keyring {
     home: TempDir,
@@ -149,6 +154,17 @@ impl Keyring {
         tool.wait_with_output().unwrap()
     }
 
+    /// A store, and what it tells of items that were touched.
+    pub(crate) fn followed_store(&self) -> (Store, Followed) {
+        let address = self.address();
+        let place = SecretService::new(|name| {
+            (name == "DBUS_SESSION_BUS_ADDRESS").then(|| address.clone().into())
+        });
+        let (changes, told) = mpsc::unbounded_channel();
+        let store = Store::spawn_followed(Backend::SecretService(place), changes);
+        (store, told)
+    }
+
     /// A method call of the test's own.
     pub(crate) async fn call<B: serde::Serialize + zbus::zvariant::DynamicType>(
         &self,
@@ -199,11 +215,7 @@ impl Keyring {
 
 impl Bench for Keyring {
     fn store(&self) -> Store {
-        let address = self.address();
-        let place = SecretService::new(|name| {
-            (name == "DBUS_SESSION_BUS_ADDRESS").then(|| address.clone().into())
-        });
-        Store::spawn(Backend::SecretService(place))
+        self.followed_store().0
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use hfd_daemon::store::{Backend, SecretService, Store, StoreError};
+use hfd_daemon::store::{Backend, Change, SecretService, Store, StoreError};
 use hfd_proto::{Error, StoreState};
 use rustix::process::{Signal, kill_process};
 use zbus::MessageStream;
 
 use crate::bench::{Bench as _, Breakable as _, key, refresh, secret, soon};
-use crate::keyring::{Activation, Keyring};
+use crate::keyring::{Activation, Followed, Keyring};
 
 const UNAVAILABLE: u8 = 12;
 const PROMPTER: &str = "org.gnome.keyring.SystemPrompter";
@@ -330,4 +330,70 @@ async fn an_empty_or_foreign_value_is_an_error_and_no_value() {
     // A login mends it.
     store.put(&key("work"), &secret("hf_new")).await.unwrap();
     assert_eq!(store.get(&key("work")).await, Ok(Some(secret("hf_new"))));
+}
+
+/// The next thing that is told of an item, within seconds.
+pub(crate) async fn told(changes: &mut Followed) -> Change {
+    let (_, change) = soon("a change to be told", changes.recv()).await.unwrap();
+    change
+}
+
+/// Of a value that is set in place (`SetSecret`) gnome-keyring 42 tells nobody; KeePassXC does.
+#[tokio::test]
+async fn what_other_programs_do_to_an_item_is_told() {
+    let mut keyring = Keyring::start().await;
+    let (store, mut changes) = keyring.followed_store();
+    let value = |value: Option<&str>| Change {
+        key: key("work"),
+        value: value.map(secret),
+    };
+    store.put(&key("work"), &secret("hf_old")).await.unwrap();
+    // One's own work is told as well.
+    assert_eq!(told(&mut changes).await, value(Some("hf_old")));
+    // secret-tool makes a double, and then replaces that: the newer one counts.
+    let username = key("work").username();
+    let of_work = ["service", "hfd", "username", &username, "hfd", "access"];
+    for new in ["hf_double", "hf_replaced"] {
+        keyring.secret_tool(&[&["store", "--label", "x"], &of_work[..]].concat(), new);
+        assert_eq!(told(&mut changes).await, value(Some(new)));
+    }
+    // Items of other programs are not told of, and nothing is when a lock touches them all.
+    let of_another = ["store", "--label", "y", "service", "browser"];
+    keyring.secret_tool(&of_another, "a password");
+    keyring.lock().await;
+    let locked = store.get(&key("work")).await;
+    assert!(
+        matches!(locked, Err(StoreError::Locked { .. })),
+        "{locked:?}"
+    );
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(changes.is_empty());
+    keyring.unlock().await;
+    keyring.secret_tool(&[&["clear"], &of_work[..]].concat(), "");
+    // Unlocking has touched it, too.
+    let mut change = told(&mut changes).await;
+    while change.value.is_some() {
+        assert_eq!(change, value(Some("hf_replaced")));
+        change = told(&mut changes).await;
+    }
+    assert_eq!(change, value(None));
+    assert_eq!(store.get(&key("work")).await, Ok(None));
+}
+
+/// A provider that has just ended is not started because of what it did before.
+#[tokio::test]
+async fn a_change_right_before_the_end_starts_no_provider() {
+    for _ in 0..5 {
+        let mut keyring = Keyring::start().await;
+        let (store, _changes) = keyring.followed_store();
+        store.put(&key("work"), &secret("hf_old")).await.unwrap();
+        keyring
+            .store()
+            .put(&key("work"), &secret("hf_new"))
+            .await
+            .unwrap();
+        keyring.end().await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(keyring.provider().await, None);
+    }
 }

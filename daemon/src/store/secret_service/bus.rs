@@ -11,6 +11,7 @@ use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 use zbus::{Connection, MatchRule, Message, MessageStream, connection, message};
 
+use super::changes::{Changes, Listening};
 use super::fault::Fault;
 use super::prompt::Prompts;
 
@@ -77,11 +78,13 @@ pub(super) enum Sign {
 pub(super) struct Bus {
     pub(super) connection: Connection,
     pub(super) prompts: Prompts,
+    pub(super) changes: Changes,
+    _listening: Listening,
     signals: Select<MessageStream, MessageStream>,
 }
 
 impl Bus {
-    pub(super) async fn connect(addresses: &Addresses) -> Result<Self, Fault> {
+    pub(super) async fn connect(addresses: &Addresses, changes: &Changes) -> Result<Self, Fault> {
         let mut outcome = Err(Fault::NoBus(String::from("no address is known")));
         for address in &addresses.0 {
             outcome = connect(address)
@@ -112,8 +115,10 @@ impl Bus {
             MessageStream::for_match_rule(collections, &connection, Some(SIGNS)).await?,
         );
         Ok(Self {
+            _listening: changes.listen(&connection).await?,
             connection,
             prompts: Prompts::default(),
+            changes: changes.clone(),
             signals,
         })
     }

@@ -25,6 +25,7 @@ const TOGETHER: usize = 128;
 /// A collection that was found unlocked a moment ago.
 pub(super) struct Collection<'a> {
     pub(super) collection: secret_service::Collection<'a>,
+    pub(super) service: &'a super::Service,
     pub(super) bus: &'a Bus,
 }
 
@@ -93,12 +94,30 @@ impl Collection<'_> {
         // There is no call for the attributes of many items.
         for items in items.chunks(TOGETHER) {
             let all = try_join_all(items.iter().map(Item::get_attributes)).await?;
-            keys.extend(all.iter().filter_map(|attributes| {
-                let (username, part) = (attributes.get("username")?, attributes.get("hfd")?);
-                Key::parse(username, part)
-            }));
+            for (item, attributes) in items.iter().zip(&all) {
+                if let Some(key) = key(attributes) {
+                    self.bus.changes.seen(&item.item_path, &key);
+                    keys.insert(key);
+                }
+            }
         }
         Ok(keys.into_iter().collect())
+    }
+
+    /// Finds out which of the items that were touched are ours. One that is gone again, or that
+    /// nobody may look at, is not.
+    pub(super) async fn identify(&self) -> Result<(), Fault> {
+        let changes = &self.bus.changes;
+        while let Some(path) = changes.strange() {
+            let item = self.service.get_item_by_path(path.clone()).await?;
+            let key = match item.get_attributes().await.map_err(Fault::from) {
+                Ok(attributes) => key(&attributes),
+                Err(Fault::Refused(_) | Fault::Stale(_) | Fault::Locked) => None,
+                Err(fault) => return Err(fault),
+            };
+            changes.identified(&path, key);
+        }
+        Ok(())
     }
 
     /// The items of `key`, newest first. There is one, unless another program made a double.
@@ -108,6 +127,9 @@ impl Collection<'_> {
             .collection
             .search_items(attributes(&username, &part))
             .await?;
+        for item in &items {
+            self.bus.changes.seen(&item.item_path, key);
+        }
         if items.len() < 2 {
             return Ok(items);
         }
@@ -131,7 +153,13 @@ impl Collection<'_> {
         let creating = self
             .collection
             .create_item(&label, attributes, value, false, CONTENT_TYPE);
-        self.bus.prompts.watch(&self.bus.connection, creating).await
+        let made = self
+            .bus
+            .prompts
+            .watch(&self.bus.connection, creating)
+            .await?;
+        self.bus.changes.seen(&made.item_path, key);
+        Ok(made)
     }
 
     async fn remove(&self, item: &Item<'_>) -> Result<(), Error> {
@@ -143,6 +171,14 @@ impl Collection<'_> {
 /// What every item of ours carries, and all it carries.
 fn attributes<'a>(username: &'a str, part: &'a str) -> HashMap<&'a str, &'a str> {
     HashMap::from([("service", SERVICE), ("username", username), ("hfd", part)])
+}
+
+/// Whose item it is that carries these; nobody's that hfd knows of where it did not write them.
+fn key(attributes: &HashMap<String, String>) -> Option<Key> {
+    if attributes.get("service")? != SERVICE {
+        return None;
+    }
+    Key::parse(attributes.get("username")?, attributes.get("hfd")?)
 }
 
 /// The value of an item. An empty one is what KWallet has of an item that it had not yet written

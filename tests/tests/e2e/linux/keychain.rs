@@ -222,3 +222,40 @@ fn ctrl_c_after_the_login_was_granted_does_not_lose_it() {
     eventually("the token is stored", || sandbox.token_file().is_some());
     sandbox.hfd(["list"]).ok().shows("oauth-alice");
 }
+
+/// In the keychain's own window, or with its tools.
+#[test]
+fn changed_by_another_program() {
+    let mut fault = fault!("items changed and removed in the keychain by another program");
+    let sandbox = Sandbox::new();
+    let work = sandbox.logged_in("work");
+    let (play, pasted) = (sandbox.logged_in("play"), sandbox.token("pasted"));
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
+    let item = |name: &str| {
+        let username = format!("{}|{name}", sandbox.hub().endpoint());
+        ["service", "hfd", "username", &username, "hfd", "access"].map(str::to_owned)
+    };
+    let mut store = vec![String::from("store"), String::from("--label=pasted")];
+    store.extend(item("play"));
+    sandbox.secret_tool(&store).stdin(&pasted).ok();
+    // Without a call that reads it: the file of other tools has it first.
+    eventually("the file to follow the keychain", || {
+        sandbox.token_file().as_ref() == Some(&pasted.value)
+    });
+    let token = sandbox.hfd(["token", "play"]).end();
+    fault
+        .answers("token that was changed", token.within(AT_ONCE))
+        .prints(&pasted);
+    sandbox.hfd(["restore", "play"]).ok();
+    sandbox.hfd(["token", "play"]).ok().prints(&play);
+    let mut clear = vec![String::from("clear")];
+    clear.extend(item("work"));
+    sandbox.secret_tool(&clear).ok();
+    // What was in memory, and in no active mirror, is dropped.
+    eventually("the removed token to be dropped", || {
+        sandbox.hfd(["token", "work"]).end().status == 12
+    });
+    let token = sandbox.hfd(["token", "work"]).end();
+    fault.answers("token that was removed", token.within(AT_ONCE));
+    sandbox.finish();
+}
