@@ -203,7 +203,11 @@ impl SecretService {
             self.collection = Some(path.to_owned());
         }
         if collection.is_locked().await? {
-            return Err(Fault::Locked);
+            if !bus.kwallet_has_open(&collection).await? {
+                return Err(Fault::Locked);
+            }
+            let unlocking = collection.unlock();
+            bus.prompts.watch(&bus.connection, unlocking).await?;
         }
         Ok(Collection {
             collection,

@@ -21,8 +21,7 @@ use crate::bench::{Bench, Breakable, soon};
 
 pub(crate) const PROVIDER: &str = "org.freedesktop.secrets";
 const PASSWORD: &[u8] = b"a keyring password";
-const PACKAGES: &str =
-    "apt-get install -y --no-install-recommends dbus gnome-keyring keepassxc libsecret-tools";
+const PACKAGES: &str = "apt-get install -y --no-install-recommends dbus gnome-keyring keepassxc libkf5wallet-bin libqca-qt5-2-plugins libsecret-tools";
 
 /// What a store tells of items that were touched.
 pub(crate) type Followed = mpsc::UnboundedReceiver<(StoreId, Change)>;

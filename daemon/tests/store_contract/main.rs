@@ -1,5 +1,5 @@
 //! What every store promises, asked of each of them: the one in memory that other tests use, the
-//! encrypted file, and the keychain of the system: on Linux a real gnome-keyring on a bus of its own, on
+//! encrypted file, and the keychain of the system: on Linux a real gnome-keyring, KeePassXC and KWallet, each on a bus of its own, on
 //! Windows Credential Manager.
 //!
 //! What only a real keychain can do is asked of gnome-keyring alone, since neither of the other systems'
@@ -23,6 +23,8 @@ mod keepassxc;
 mod keyring;
 #[cfg(target_os = "linux")]
 mod keyring_faults;
+#[cfg(target_os = "linux")]
+mod kwallet;
 #[cfg(target_os = "linux")]
 mod provider;
 mod stories;
@@ -60,6 +62,13 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $story() {
                 crate::stories::$story(&crate::keyring::Keyring::keepassxc().await).await;
+            })+
+        }
+        #[cfg(target_os = "linux")]
+        mod kwallet_provider {
+            $(#[tokio::test]
+            async fn $story() {
+                crate::stories::$story(&crate::keyring::Keyring::kwallet().await).await;
             })+
         }
         #[cfg(target_os = "linux")]

@@ -57,13 +57,14 @@ impl Fault {
         let told = || escape(&format!("{name}: {message}"));
         match name {
             "org.freedesktop.Secret.Error.IsLocked" => Self::Locked,
-            // gnome-keyring names removed objects in three ways. NoReply is what the bus says for a
+            // gnome-keyring names removed objects in three ways, KWallet in one. NoReply is what the bus says for a
             // provider that ended before it answered.
             "org.freedesktop.Secret.Error.NoSession"
             | "org.freedesktop.Secret.Error.NoSuchObject"
             | "org.freedesktop.DBus.Error.UnknownObject"
             | "org.freedesktop.DBus.Error.UnknownMethod"
             | "org.freedesktop.DBus.Error.UnknownInterface"
+            | "org.qtproject.QtDBus.Error.InvalidObjectPath"
             | "org.freedesktop.DBus.Error.NoReply" => Self::Stale(told()),
             "org.freedesktop.DBus.Error.Disconnected" => Self::Disconnected(told()),
             "org.freedesktop.DBus.Error.ServiceUnknown"
