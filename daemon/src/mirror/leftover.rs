@@ -131,6 +131,17 @@ pub struct Displaced {
     pub(super) leftovers: Vec<PathBuf>,
 }
 
+/// What came of making the files links into memory.
+#[derive(Debug, Default)]
+pub struct Linked {
+    /// Whether anything was not as it should be: look again.
+    pub changed: bool,
+    /// A file that a tool made in that very moment, aside now.
+    pub displaced: Option<Displaced>,
+    /// What was displaced still lies there.
+    pub left_behind: bool,
+}
+
 impl Displaced {
     /// Removes the file. To be called when what it said is safe in the store; without this it stays
     /// and is found by [`leftovers`].

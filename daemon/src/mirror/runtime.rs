@@ -13,9 +13,10 @@ use std::time::Instant;
 use hfd_proto::{Home, private_dir};
 use rustix::fs::statfs;
 use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
 
 use super::file::{self, stamp};
-use super::leftover::{Displaced, Which, incomplete};
+use super::leftover::{Displaced, Linked, Which, incomplete};
 use super::observe::{Seen, stored_path};
 use super::place::{Change, Kernel};
 use super::write::WriteError;
@@ -78,6 +79,8 @@ enum Lies {
     Nothing,
     /// Ours.
     Link,
+    /// Ours, into the runtime directory of another session.
+    Astray(PathBuf),
     /// A file of a tool's.
     File,
     /// Another link, or what is no file: left alone.
@@ -88,13 +91,20 @@ fn lies(path: &Path, target: &Path) -> io::Result<Lies> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Lies::Nothing),
         Err(error) => Err(error),
-        Ok(found) if found.is_symlink() => match fs::read_link(path)? == target {
-            true => Ok(Lies::Link),
-            false => Ok(Lies::Other),
-        },
+        Ok(found) if found.is_symlink() => Ok(match fs::read_link(path)? {
+            leads if leads == target => Lies::Link,
+            leads if below_runtime(&leads) == below_runtime(target) => Lies::Astray(leads),
+            _ => Lies::Other,
+        }),
         Ok(found) if found.is_file() => Ok(Lies::File),
         Ok(_) => Ok(Lies::Other),
     }
+}
+
+/// `hfd/mirror-NUMBER/NAME`, which no other program makes.
+fn below_runtime(target: &Path) -> PathBuf {
+    let last = target.components().rev().take(3).collect::<Vec<_>>();
+    last.into_iter().rev().collect()
 }
 
 /// Which of the two files, `stored_tokens` and `token`, are links to nothing: a tool that logs out unlinks the link.
@@ -104,19 +114,9 @@ fn lies(path: &Path, target: &Path) -> io::Result<Lies> {
 pub fn vanished(home: &Home) -> Result<[bool; 2], String> {
     let links = Links::of(home).map_err(|error| error.to_string())?;
     Ok(links.each.map(|(_, path, target)| {
-        matches!(lies(&path, &target), Ok(Lies::Link)) && !target.exists()
+        let is_link = matches!(lies(&path, &target), Ok(Lies::Link | Lies::Astray(_)));
+        is_link && !path.exists()
     }))
-}
-
-/// What came of [`link`].
-#[derive(Debug, Default)]
-pub struct Linked {
-    /// Whether anything was not as it should be: look again.
-    pub changed: bool,
-    /// A file that a tool made in that very moment, aside now.
-    pub displaced: Option<Displaced>,
-    /// What was displaced still lies there.
-    pub left_behind: bool,
 }
 
 /// Sees to it that those of the two files that are `wanted` are links into memory, if they still are as `seen`: a file of a
@@ -165,6 +165,13 @@ pub fn link(
                 linked.changed = true;
                 continue;
             }
+            Lies::Astray(before) => {
+                let moved = lead_here(path, &before, target);
+                links.sweep(path);
+                moved.map_err(|error| io_error(home, error))?;
+                linked.changed = true;
+                continue;
+            }
             Lies::File => {}
         }
         let Some(old) = old else {
@@ -199,6 +206,35 @@ pub fn link(
         }
     }
     Ok(linked)
+}
+
+/// Has a link of ours lead to `target`, with what it led to `before`.
+fn lead_here(path: &Path, before: &Path, target: &Path) -> io::Result<()> {
+    let waiting = path.with_file_name(incomplete());
+    symlink(target, &waiting)?;
+    let mut content = carry(before, target)?;
+    fs::rename(&waiting, path)?;
+    // What a tool wrote through it until then.
+    while read(before)? != content {
+        content = carry(before, target)?;
+    }
+    remove(before)
+}
+
+fn carry(from: &Path, to: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let content = read(from)?;
+    match &content {
+        Some(content) => fill(to, content)?,
+        None => remove(to)?,
+    }
+    Ok(content)
+}
+
+fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        content => content.map(|content| Some(Zeroizing::new(content))),
+    }
 }
 
 fn not_ours(path: &Path) -> io::Error {
@@ -241,12 +277,14 @@ pub fn unlink(home: &Home) -> Result<(), WriteError> {
     let links = Links::of(home).map_err(|error| io_error(home, error))?;
     let undo = || {
         for (_, path, target) in &links.each {
-            if !matches!(lies(path, target)?, Lies::Link) {
-                continue;
-            }
+            let target = &match lies(path, target)? {
+                Lies::Link => target.clone(),
+                Lies::Astray(before) => before,
+                _ => continue,
+            };
             // What a tool writes through the link in that moment is copied, too.
             while let Ok(content) = fs::read(target) {
-                let content = zeroize::Zeroizing::new(content);
+                let content = Zeroizing::new(content);
                 let waiting = path.with_file_name(incomplete());
                 fill(&waiting, &content)?;
                 fs::rename(&waiting, path)?;

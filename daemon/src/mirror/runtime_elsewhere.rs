@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use hfd_proto::Home;
 
-use super::leftover::Displaced;
+use super::leftover::Linked;
 use super::observe::Seen;
 use super::write::WriteError;
 
@@ -23,17 +23,6 @@ pub fn memory() -> Result<PathBuf, String> {
 /// Always.
 pub fn vanished(_home: &Home) -> Result<[bool; 2], String> {
     memory().map(|_| [false; 2])
-}
-
-/// What came of [`link`].
-#[derive(Debug, Default)]
-pub struct Linked {
-    /// Never.
-    pub changed: bool,
-    /// Nothing.
-    pub displaced: Option<Displaced>,
-    /// Never.
-    pub left_behind: bool,
 }
 
 /// # Errors

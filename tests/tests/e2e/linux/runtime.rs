@@ -128,6 +128,32 @@ fn memory_that_is_gone_is_no_logout() {
 }
 
 #[test]
+fn memory_of_another_session_is_moved_to_this_one() {
+    let (sandbox, work, play) = session();
+    sandbox.hfd(["service", "stop"]).ok();
+    // As where another XDG_RUNTIME_DIR was set.
+    let (here, directory) = (memory(&sandbox), sandbox.runtime_dir().join("before/hfd"));
+    let before = directory.join(here.file_name().unwrap());
+    fs::create_dir_all(&directory).unwrap();
+    sandbox.allow_mirror(&before);
+    fs::rename(&here, &before).unwrap();
+    for name in ["token", "stored_tokens"] {
+        let link = sandbox.hf_home().join(name);
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(before.join(name), link).unwrap();
+    }
+    let new = sandbox.token("new");
+    sandbox.hf(["auth", "login", "--token", &new.value]).ok();
+    sandbox.hfd(["service", "start"]).ok();
+    are_links(&sandbox);
+    assert_eq!(active(&sandbox), new.value);
+    for (name, token) in [("work", &work), ("play", &play), ("new", &new)] {
+        sandbox.hfd(["token", name]).ok().prints(token);
+    }
+    assert_eq!(fs::read_dir(&before).unwrap().count(), 0, "all of it moved");
+}
+
+#[test]
 fn a_logout_from_everything_is_one() {
     let (sandbox, ..) = session();
     sandbox.hf(["auth", "logout"]).ok();
