@@ -92,7 +92,7 @@ impl Daemon {
     pub(crate) async fn value(&self, name: &TokenName, record: &Record) -> Result<Secret, Error> {
         let (value, print) = self.values.of(name, record).await?;
         if print != record.access {
-            self.engine.replaced(name.clone(), record.access, print);
+            self.engine.replaced(name.clone(), record.access);
         }
         Ok(value)
     }
@@ -116,8 +116,7 @@ impl Daemon {
         };
         let old = record.access;
         let taken_up = change.value.as_ref().is_some_and(|value| {
-            let new = self.values.saw(value);
-            new == old || self.engine.replaced(key.name.clone(), old, new)
+            self.values.saw(value) == old || self.engine.replaced(key.name.clone(), old)
         });
         if !taken_up {
             self.values.forget(old);

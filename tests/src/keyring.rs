@@ -26,15 +26,26 @@ impl<'s> Keyring<'s> {
     /// Starts it with the password, which makes the login keyring at the first time and unlocks it,
     /// and waits until it is the bus's keychain.
     pub fn start(&self) {
+        // On a busy machine one now and then ends by itself, before it was of any use.
+        let started = (0..3).any(|_| self.start_once());
+        assert!(
+            started,
+            "gnome-keyring-daemon ended three times at its start"
+        );
+    }
+
+    fn start_once(&self) -> bool {
         let child = self.launch(&["--replace", "--unlock"], PASSWORD);
         let pid = child.id();
         self.sandbox.keep(child);
         self.wait_for_name(pid);
+        let mut runs = true;
         // Asking it for its state would have the bus start another one, if it ended meanwhile.
         eventually("the login keyring is unlocked", || {
-            assert_eq!(self.pid(), Some(pid), "gnome-keyring-daemon ended");
-            !self.is_locked()
+            runs = self.pid() == Some(pid);
+            !runs || !self.is_locked()
         });
+        runs
     }
 
     /// Starts it as a session without a password does: nothing is unlocked, and where nobody has

@@ -85,7 +85,7 @@ enum Job {
     Withhold(bool, Answer<HandBackReply>),
     Learn(WhoamiReply),
     Rejected(TokenName, Fingerprint),
-    Replaced(TokenName, [Fingerprint; 2]),
+    Replaced(TokenName, Fingerprint),
     Rest(Answer<()>),
 }
 
@@ -231,10 +231,10 @@ impl Engine {
         rest() -> () = Job::Rest;
     }
 
-    /// Another program has put a new value in the place of the `old` one in the keychain. False
-    /// where there is too much to do to take it up now.
-    pub fn replaced(&self, name: TokenName, old: Fingerprint, new: Fingerprint) -> bool {
-        let job = Job::Replaced(name, [old, new]);
+    /// Another program has put another value in the place of the `old` one in the keychain, as it
+    /// seems. False where there is too much to do to look into that now.
+    pub fn replaced(&self, name: TokenName, old: Fingerprint) -> bool {
+        let job = Job::Replaced(name, old);
         self.jobs.try_send((Instant::now(), job)).is_ok()
     }
 
@@ -444,7 +444,7 @@ impl Worker {
                 self.rejected(&name, value);
                 self.publish();
             }
-            Job::Replaced(name, [old, new]) => self.replaced(&name, old, new).await,
+            Job::Replaced(name, old) => self.replaced(&name, old).await,
             Job::Rest(answer) => self.reply(answer, Ok(())),
         }
     }

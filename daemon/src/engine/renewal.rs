@@ -121,7 +121,7 @@ impl Worker {
         let print = value.map(|value| self.index().salt.fingerprint(&value));
         match print {
             Some(print) if print != record.access => {
-                self.replaced(name, record.access, print).await;
+                self.replaced(name, record.access).await;
                 Err(not_renewable(name))
             }
             // One that is missing comes back with the renewal.

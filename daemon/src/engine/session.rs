@@ -299,8 +299,9 @@ impl Worker {
 
     /// A value that another program put into the keychain is taken for the token's, of which nothing
     /// else is known then. What the old one was renewed with is not the new one's: that goes to
-    /// `hfd restore`, with the old value where a file still has it.
-    pub(super) async fn replaced(&mut self, name: &TokenName, old: Fingerprint, new: Fingerprint) {
+    /// `hfd restore`, with the old value where a file still has it. What counts is what is there now:
+    /// who noticed the other value may have met with a change of our own under way.
+    pub(super) async fn replaced(&mut self, name: &TokenName, old: Fingerprint) {
         let unsettled = self.parts.journal.unsettled.iter();
         let mut open = unsettled.flat_map(|transaction| &transaction.puts);
         let Some(record) = self.index().tokens.get(name) else {
@@ -310,6 +311,17 @@ impl Worker {
             return;
         }
         let record = record.clone();
+        let Some(item) = items(name, &record).into_iter().find(|item| !item.refresh) else {
+            return;
+        };
+        let new = match self.read_item(&item).await {
+            Ok(Some(value)) => self.parts.values.saw(&value),
+            // The next lookup says what is wrong with it.
+            Ok(None) | Err(_) => return self.parts.values.forget(old),
+        };
+        if new == old {
+            return;
+        }
         tracing::info!("another program changed a token in the keychain");
         match self.put_replaced(name, &record, new).await {
             Ok(()) => {
