@@ -20,7 +20,7 @@ use crate::idle::Idle;
 use crate::mirror::Guests;
 use crate::renew::Renewals;
 use crate::snapshot::Snapshot;
-use crate::store::{Change, Part};
+use crate::store::{Change, Key, Part};
 use crate::stores::Stores;
 use crate::values::Values;
 
@@ -92,7 +92,7 @@ impl Daemon {
     pub(crate) async fn value(&self, name: &TokenName, record: &Record) -> Result<Secret, Error> {
         let (value, print) = self.values.of(name, record).await?;
         if print != record.access {
-            self.engine.replaced(name.clone(), record.access);
+            self.look_into(name, record);
         }
         Ok(value)
     }
@@ -104,22 +104,35 @@ impl Daemon {
         }
     }
 
-    /// A new value of a token becomes the token's, for the mirrors too. One that is gone is dropped
-    /// from memory: the keychain's owner meant it.
     fn take_up(&self, store: StoreId, change: &Change) {
-        let key = &change.key;
         let state = self.snapshot();
-        let Some(record) = state.index.tokens.get(&key.name).filter(|record| {
-            (record.store, &record.endpoint, key.part) == (store, &key.endpoint, Part::Access)
-        }) else {
-            return;
-        };
-        let old = record.access;
-        let taken_up = change.value.as_ref().is_some_and(|value| {
-            self.values.saw(value) == old || self.engine.replaced(key.name.clone(), old)
-        });
-        if !taken_up {
-            self.values.forget(old);
+        let there = state.index.tokens.iter();
+        let mut there = there.filter(|(_, record)| record.store == store);
+        match change {
+            Change::Touched { key, value } => {
+                let is = |(name, record): &(&TokenName, &Record)| *key == access(name, record);
+                if let Some((name, record)) = there.find(is) {
+                    let value = value.as_ref().map(|value| self.values.saw(value));
+                    if value != Some(record.access) {
+                        self.look_into(name, record);
+                    }
+                }
+            }
+            Change::Remaining(keys) => {
+                for (name, record) in there {
+                    if !keys.contains(&access(name, record)) {
+                        self.look_into(name, record);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Has the engine see what the keychain holds in the token's place now. Where it has too much to
+    /// do, the next lookup does.
+    fn look_into(&self, name: &TokenName, record: &Record) {
+        if !self.engine.replaced(name.clone(), record.access) {
+            self.values.forget(record.access);
         }
     }
 
@@ -134,6 +147,14 @@ impl Daemon {
     pub(crate) fn work(&self) -> Working<'_> {
         self.busy.fetch_add(1, Ordering::Relaxed);
         Working(&self.busy)
+    }
+}
+
+fn access(name: &TokenName, record: &Record) -> Key {
+    Key {
+        endpoint: record.endpoint.clone(),
+        name: name.clone(),
+        part: Part::Access,
     }
 }
 

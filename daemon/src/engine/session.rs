@@ -316,8 +316,8 @@ impl Worker {
         };
         let new = match self.read_item(&item).await {
             Ok(Some(value)) => self.parts.values.saw(&value),
-            // The next lookup says what is wrong with it.
-            Ok(None) | Err(_) => return self.parts.values.forget(old),
+            // The keychain's owner meant it, or the next lookup says what is wrong.
+            Ok(None) | Err(_) => return self.drop_value(old),
         };
         if new == old {
             return;
@@ -329,7 +329,22 @@ impl Worker {
                 self.event("updated", Some(name), None);
                 self.sync_mirrors().await;
             }
-            Err(error) => tracing::warn!(%error, "a changed token is not taken up"),
+            Err(error) => {
+                tracing::warn!(%error, "a changed token is not taken up");
+                self.drop_value(old);
+            }
+        }
+    }
+
+    /// A token has no longer this value, so that it is asked of its store. It may be that of another one.
+    fn drop_value(&self, value: Fingerprint) {
+        let mut tokens = self.index().tokens.values();
+        let of = tokens
+            .by_ref()
+            .filter(|record| record.access == value)
+            .count();
+        if of < 2 {
+            self.parts.values.forget(value);
         }
     }
 

@@ -4,8 +4,8 @@
 //! its place; so the links are made again after each of both. What a link leads to is gone after a restart of the
 //! machine, which is no logout.
 
-use std::fs;
-use std::io::{self, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,8 +16,9 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::file::{self, stamp};
+use super::lease::{self, Kind, Lease, Refused};
 use super::leftover::{Displaced, Linked, Which, incomplete};
-use super::observe::{Seen, stored_path};
+use super::observe::{MAX_STORED, Seen, stored_path};
 use super::place::{Change, Kernel};
 use super::write::WriteError;
 
@@ -93,7 +94,12 @@ fn lies(path: &Path, target: &Path) -> io::Result<Lies> {
         Err(error) => Err(error),
         Ok(found) if found.is_symlink() => Ok(match fs::read_link(path)? {
             leads if leads == target => Lies::Link,
-            leads if below_runtime(&leads) == below_runtime(target) => Lies::Astray(leads),
+            leads if below_runtime(&leads) == below_runtime(target) => {
+                match fs::symlink_metadata(&leads) {
+                    Ok(found) if !found.is_file() => Lies::Other,
+                    _ => Lies::Astray(leads),
+                }
+            }
             _ => Lies::Other,
         }),
         Ok(found) if found.is_file() => Ok(Lies::File),
@@ -166,9 +172,9 @@ pub fn link(
                 continue;
             }
             Lies::Astray(before) => {
-                let moved = lead_here(path, &before, target);
+                let moved = lead_here(home, path, [&before, target], deadline);
                 links.sweep(path);
-                moved.map_err(|error| io_error(home, error))?;
+                moved?;
                 linked.changed = true;
                 continue;
             }
@@ -208,32 +214,48 @@ pub fn link(
     Ok(linked)
 }
 
-/// Has a link of ours lead to `target`, with what it led to `before`.
-fn lead_here(path: &Path, before: &Path, target: &Path) -> io::Result<()> {
-    let waiting = path.with_file_name(incomplete());
-    symlink(target, &waiting)?;
-    let mut content = carry(before, target)?;
-    fs::rename(&waiting, path)?;
-    // What a tool wrote through it until then.
-    while read(before)? != content {
-        content = carry(before, target)?;
-    }
-    remove(before)
-}
-
-fn carry(from: &Path, to: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let content = read(from)?;
-    match &content {
-        Some(content) => fill(to, content)?,
-        None => remove(to)?,
-    }
-    Ok(content)
-}
-
-fn read(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    match fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        content => content.map(|content| Some(Zeroizing::new(content))),
+/// Has a link of ours lead to `target`, with what it led to `before`. What a tool writes through it
+/// meanwhile comes along.
+fn lead_here(
+    home: &Home,
+    path: &Path,
+    [before, target]: [&Path; 2],
+    deadline: Instant,
+) -> Result<(), WriteError> {
+    let lead = |target: &Path| {
+        let waiting = path.with_file_name(incomplete());
+        symlink(target, &waiting)?;
+        fs::rename(&waiting, path)
+    };
+    let copy = |old: &File| {
+        let mut content = Zeroizing::new(Vec::new());
+        Read::take(old, MAX_STORED).read_to_end(&mut content)?;
+        fill(target, &content)
+    };
+    loop {
+        let old = match File::open(before) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return remove(target)
+                    .and_then(|()| lead(target))
+                    .map_err(|error| io_error(home, error));
+            }
+            old => old.map_err(|error| io_error(home, error))?,
+        };
+        let lease = match lease::take(&old, Kind::Read, deadline) {
+            // A tool is at it; it is led here the next time.
+            Err(Refused::Open) => {
+                lead(before).map_err(|error| io_error(home, error))?;
+                return Err(WriteError::Moved);
+            }
+            lease => lease.ok(),
+        };
+        copy(&old)
+            .and_then(|()| lead(target))
+            .map_err(|error| io_error(home, error))?;
+        // Else a tool waits for it, and writes what has no name any more if that is taken away.
+        if lease.as_ref().is_none_or(Lease::stands) {
+            return remove(before).map_err(|error| io_error(home, error));
+        }
     }
 }
 

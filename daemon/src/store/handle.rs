@@ -35,7 +35,6 @@ impl Store {
     }
 
     /// As [`Self::spawn`], and tells of items that were touched, by other programs or by this one.
-    /// There are never more untold than the store has items.
     pub fn spawn_followed(
         backend: Backend,
         changes: mpsc::UnboundedSender<(StoreId, Change)>,

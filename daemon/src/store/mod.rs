@@ -71,13 +71,18 @@ pub struct Written {
     pub stopped: Option<StoreError>,
 }
 
-/// An item that somebody touched, as it was found afterwards: perhaps no other than before.
+/// What was found after somebody had touched items: perhaps nothing else than before.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Whose it is.
-    pub key: Key,
-    /// What it holds; nothing where it is gone, or holds no token.
-    pub value: Option<Secret>,
+pub enum Change {
+    /// One was made or changed.
+    Touched {
+        /// Whose it is.
+        key: Key,
+        /// What it holds; nothing where it is gone again, or holds no token.
+        value: Option<Secret>,
+    },
+    /// Something was removed. These are left.
+    Remaining(Vec<Key>),
 }
 
 macro_rules! each {
@@ -225,7 +230,7 @@ impl Backend {
         each!(self, place => place.glance().await)
     }
 
-    /// What was made of an item since it was last asked for, where the place tells of it; `None` when
+    /// What was done to items since it was last asked for, where the place tells of it; `None` when
     /// there is no more. Starts nothing. Cancelling loses nothing.
     async fn next_change(&mut self) -> Result<Option<Change>, StoreError> {
         match self {
@@ -239,6 +244,15 @@ impl Backend {
     /// it touched. Cancelling loses nothing.
     async fn noticed(&mut self) {
         each!(self, place => place.noticed().await);
+    }
+
+    /// What was done to items cannot be looked at.
+    fn forget_changes(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::SecretService(place) => place.forget_changes(),
+            _ => {}
+        }
     }
 
     /// Cleans up after a call that was cancelled at its deadline: takes a dialog off the screen.

@@ -10,6 +10,7 @@ mod bus;
 mod changes;
 mod fault;
 mod items;
+mod kwallet;
 mod prompt;
 
 use std::ffi::OsString;
@@ -44,12 +45,15 @@ type Service = secret_service::SecretService<'static>;
 /// The keychain behind one session bus. Nothing is connected before the first call.
 pub struct SecretService {
     addresses: Addresses,
+    kwallet: kwallet::Settings,
     /// Kept for as long as it lasts: KeePassXC asks its user once per connection.
     bus: Option<Bus>,
     session: Option<Session>,
     /// Where new items go, as last seen.
     collection: Option<String>,
     changes: Changes,
+    /// How many signals there were when it was last looked.
+    signals: u64,
 }
 
 /// An agreement with one run of the provider, which forgets it when it is restarted.
@@ -63,11 +67,13 @@ impl SecretService {
     /// `DBUS_SESSION_BUS_ADDRESS`, else `bus` in the runtime directory, as sd-bus and GLib do.
     pub fn new(env: impl Fn(&str) -> Option<OsString>) -> Self {
         Self {
-            addresses: Addresses::new(env),
+            addresses: Addresses::new(&env),
+            kwallet: kwallet::Settings::new(&env),
             bus: None,
             session: None,
             collection: None,
             changes: Changes::default(),
+            signals: 0,
         }
     }
 
@@ -103,14 +109,9 @@ impl SecretService {
     /// As [`Self::probe`], but a provider that does not run is not started: the bus would start
     /// one that is locked, or run into the same failure once a minute.
     pub(super) async fn glance(&mut self) -> Result<(), StoreError> {
+        self.signals = self.changes.signals();
         let ticket = Ticket::default();
-        let outcome = attempt!(self.running, ticket, collection => collection.identify().await);
-        if outcome.is_err() {
-            // It was the end of the provider, or the lock, that had them touched; if not, then
-            // nobody can read them.
-            self.changes.forget();
-        }
-        outcome
+        attempt!(self.running, ticket, _collection => Ok(()))
     }
 
     /// Waits for a signal that the provider came or went, that a collection changed its state, or
@@ -125,25 +126,26 @@ impl SecretService {
         }
     }
 
-    /// What another program, or this one, has made of an item since it was last asked for; `None`
-    /// when there is no more. A provider that has ended is not started for it. Cancelling loses
-    /// nothing.
+    /// What other programs, or this one, have done to items since it was last asked for; `None` when
+    /// there is no more. A provider that has ended is not started for it. Cancelling loses nothing.
     pub(super) async fn next_change(&mut self) -> Result<Option<Change>, StoreError> {
-        let Some(touched) = self.changes.next() else {
-            return Ok(None);
-        };
-        let ticket = Ticket::default();
-        let outcome = attempt!(self.running, ticket, collection => collection.get(&touched).await);
-        let key = touched.looked_at();
-        match outcome {
-            Ok(value) => Ok(Some(Change { key, value })),
-            // It holds something, but no token.
-            Err(StoreError::Rejected { .. }) => Ok(Some(Change { key, value: None })),
-            Err(error) => {
-                self.changes.forget();
-                Err(error)
+        while let Some(next) = self.changes.next() {
+            self.signals = self.changes.signals();
+            let (ticket, look) = (Ticket::default(), &next.look);
+            let told =
+                attempt!(self.running, ticket, collection => collection.look_at(look).await)?;
+            next.done();
+            if told.is_some() {
+                return Ok(told);
             }
         }
+        Ok(None)
+    }
+
+    /// It cannot be looked: the end of the provider, or the lock, was what had items touched, or
+    /// nobody can read them.
+    pub(super) fn forget_changes(&self) {
+        self.changes.forget(self.signals);
     }
 
     pub(super) async fn abandon(&mut self) {
@@ -203,7 +205,7 @@ impl SecretService {
             self.collection = Some(path.to_owned());
         }
         if collection.is_locked().await? {
-            if !bus.kwallet_has_open(&collection).await? {
+            if !kwallet::is_open(&self.kwallet, &bus.connection, &collection).await? {
                 return Err(Fault::Locked);
             }
             let unlocking = collection.unlock();

@@ -216,15 +216,14 @@ impl Worker {
                 self.publish(outcome.as_ref().err());
                 match outcome {
                     Ok(()) => self.tell_changes().await,
-                    Err(StoreError::TimedOut { .. }) => self.clean_up().await,
-                    Err(_) => {}
+                    Err(error) => self.look_failed(&error).await,
                 }
             }
             Err(request) => self.serve(request).await,
         }
     }
 
-    /// Reads what was touched. A call that comes meanwhile goes first, and then the store has news
+    /// Tells what was done to items. A call that comes meanwhile goes first, and then the store has news
     /// again.
     async fn tell_changes(&mut self) {
         loop {
@@ -244,10 +243,17 @@ impl Worker {
                 Ok(None) => return,
                 Err(error) => {
                     self.publish(Some(&error));
-                    return;
+                    return self.look_failed(&error).await;
                 }
             }
         }
+    }
+
+    async fn look_failed(&mut self, error: &StoreError) {
+        if matches!(error, StoreError::TimedOut { .. }) {
+            self.clean_up().await;
+        }
+        self.backend.forget_changes();
     }
 
     async fn clean_up(&mut self) {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use zbus::zvariant::{OwnedObjectPath, OwnedValue};
 
-use crate::bench::{Bench as _, key, secret, soon};
+use crate::bench::soon;
 use crate::keyring::{Activation, Keyring, command, spawn};
-use crate::keyring_faults::told;
+use crate::keyring_faults::set_in_place;
 
 const PASSWORD: &str = "a database password";
 
@@ -107,16 +107,5 @@ impl Keyring {
 
 #[tokio::test]
 async fn a_value_that_another_program_sets_is_told() {
-    let keyring = Keyring::keepassxc().await;
-    let (store, mut changes) = keyring.followed_store();
-    for (writer, value) in [(&store, "hf_old"), (&keyring.store(), "hf_new")] {
-        writer.put(&key("work"), &secret(value)).await.unwrap();
-        let change = told(&mut changes).await;
-        assert_eq!(
-            (change.key, change.value),
-            (key("work"), Some(secret(value)))
-        );
-    }
-    keyring.store().delete(&key("work")).await.unwrap();
-    assert_eq!(told(&mut changes).await.value, None);
+    set_in_place(&Keyring::keepassxc().await).await;
 }

@@ -155,9 +155,10 @@ impl Keyring {
 
     /// A store, and what it tells of items that were touched.
     pub(crate) fn followed_store(&self) -> (Store, Followed) {
-        let address = self.address();
-        let place = SecretService::new(|name| {
-            (name == "DBUS_SESSION_BUS_ADDRESS").then(|| address.clone().into())
+        let place = SecretService::new(|name| match name {
+            "DBUS_SESSION_BUS_ADDRESS" => Some(self.address().into()),
+            "XDG_CONFIG_HOME" => Some(self.home().join("config").into()),
+            _ => None,
         });
         let (changes, told) = mpsc::unbounded_channel();
         let store = Store::spawn_followed(Backend::SecretService(place), changes);

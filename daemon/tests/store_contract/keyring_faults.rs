@@ -333,29 +333,43 @@ async fn an_empty_or_foreign_value_is_an_error_and_no_value() {
 }
 
 /// The next thing that is told of an item, within seconds.
-pub(crate) async fn told(changes: &mut Followed) -> Change {
+async fn told(changes: &mut Followed) -> Change {
     let (_, change) = soon("a change to be told", changes.recv()).await.unwrap();
     change
 }
 
-/// Of a value that is set in place (`SetSecret`) gnome-keyring 42 tells nobody; KeePassXC does.
+fn work_has(value: &str) -> Change {
+    Change::Touched {
+        key: key("work"),
+        value: Some(secret(value)),
+    }
+}
+
+/// As KeePassXC and KWallet tell of it.
+pub(crate) async fn set_in_place(keyring: &Keyring) {
+    let (store, mut changes) = keyring.followed_store();
+    for (writer, value) in [(&store, "hf_old"), (&keyring.store(), "hf_new")] {
+        writer.put(&key("work"), &secret(value)).await.unwrap();
+        assert_eq!(told(&mut changes).await, work_has(value));
+    }
+    keyring.store().delete(&key("work")).await.unwrap();
+    assert_eq!(told(&mut changes).await, Change::Remaining(Vec::new()));
+}
+
+/// Of a value that is set in place (`SetSecret`) gnome-keyring 42 tells nobody.
 #[tokio::test]
 async fn what_other_programs_do_to_an_item_is_told() {
     let mut keyring = Keyring::start().await;
     let (store, mut changes) = keyring.followed_store();
-    let value = |value: Option<&str>| Change {
-        key: key("work"),
-        value: value.map(secret),
-    };
     store.put(&key("work"), &secret("hf_old")).await.unwrap();
     // One's own work is told as well.
-    assert_eq!(told(&mut changes).await, value(Some("hf_old")));
+    assert_eq!(told(&mut changes).await, work_has("hf_old"));
     // secret-tool makes a double, and then replaces that: the newer one counts.
     let username = key("work").username();
     let of_work = ["service", "hfd", "username", &username, "hfd", "access"];
     for new in ["hf_double", "hf_replaced"] {
         keyring.secret_tool(&[&["store", "--label", "x"], &of_work[..]].concat(), new);
-        assert_eq!(told(&mut changes).await, value(Some(new)));
+        assert_eq!(told(&mut changes).await, work_has(new));
     }
     // Items of other programs are not told of, and nothing is when a lock touches them all.
     let of_another = ["store", "--label", "y", "service", "browser"];
@@ -372,11 +386,10 @@ async fn what_other_programs_do_to_an_item_is_told() {
     keyring.secret_tool(&[&["clear"], &of_work[..]].concat(), "");
     // Unlocking has touched it, too.
     let mut change = told(&mut changes).await;
-    while change.value.is_some() {
-        assert_eq!(change, value(Some("hf_replaced")));
+    while change == work_has("hf_replaced") {
         change = told(&mut changes).await;
     }
-    assert_eq!(change, value(None));
+    assert_eq!(change, Change::Remaining(Vec::new()));
     assert_eq!(store.get(&key("work")).await, Ok(None));
 }
 
@@ -387,13 +400,11 @@ async fn a_change_right_before_the_end_starts_no_provider() {
         let mut keyring = Keyring::start().await;
         let (store, _changes) = keyring.followed_store();
         store.put(&key("work"), &secret("hf_old")).await.unwrap();
-        keyring
-            .store()
-            .put(&key("work"), &secret("hf_new"))
-            .await
-            .unwrap();
+        let item = ["store", "--label", "x", "service", "browser"];
+        keyring.secret_tool(&item, "a password");
         keyring.end().await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // It would have looked by then.
+        tokio::time::sleep(Duration::from_millis(600)).await;
         assert_eq!(keyring.provider().await, None);
     }
 }

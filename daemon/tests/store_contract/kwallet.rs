@@ -7,18 +7,17 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use hfd_daemon::store::StoreError;
+use hfd_daemon::store::{Store, StoreError};
 
 use crate::bench::{Bench as _, Breakable as _, key, secret, soon};
 use crate::keyring::{Activation, Keyring, command, spawn};
-use crate::keyring_faults::told;
+use crate::keyring_faults::set_in_place;
 
-const CONFIGURATION: &str = "[Wallet]
+const CONFIGURATION: &str = "[org.freedesktop.secrets]
+apiEnabled=true
+[Wallet]
 Enabled=true
 First Use=false
-Prompt on Open=false
-[org.freedesktop.secrets]
-apiEnabled=true
 ";
 
 /// The salt of the wallet, and what PBKDF2 with SHA-512 (50,000 times, 56 bytes) makes of it and
@@ -29,12 +28,18 @@ const KEY: &str = "179b76729fbae8d9e3dc959cb0d3ce690f995373ac453821aee9583ab61aa
 impl Keyring {
     /// A bus on which nothing but KWallet is the keychain.
     pub(crate) async fn kwallet() -> Self {
+        Self::kwallet_with("").await
+    }
+
+    /// With more settings of the section `Wallet`.
+    async fn kwallet_with(settings: &str) -> Self {
         let mut keyring = Self::bus_alone(Activation::None).await;
         let home = keyring.home().to_owned();
         let (configuration, data) = (home.join("config"), home.join("data/kwalletd"));
         fs::create_dir_all(&configuration).unwrap();
         fs::create_dir_all(&data).unwrap();
-        fs::write(configuration.join("kwalletrc"), CONFIGURATION).unwrap();
+        let text = format!("{CONFIGURATION}{settings}");
+        fs::write(configuration.join("kwalletrc"), text).unwrap();
         fs::write(data.join("kdewallet.salt"), SALT).unwrap();
         // The first run makes the wallet, and offers it from the second on.
         keyring.start_kwallet().await;
@@ -102,12 +107,7 @@ impl Keyring {
 }
 
 /// A dialog would keep the calls waiting.
-#[tokio::test]
-async fn a_closed_wallet_is_locked_and_nobody_is_asked() {
-    let keyring = Keyring::kwallet().await;
-    let store = keyring.store();
-    store.put(&key("work"), &secret("hf_x")).await.unwrap();
-    keyring.close_wallet().await;
+async fn every_call_finds_it_locked(store: &Store) {
     let begun = Instant::now();
     for outcome in [
         store.get(&key("work")).await.map(drop),
@@ -120,6 +120,21 @@ async fn a_closed_wallet_is_locked_and_nobody_is_asked() {
         );
     }
     assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_wallet_that_asks_before_it_is_used_is_locked() {
+    let keyring = Keyring::kwallet_with("Prompt on Open=true\n").await;
+    every_call_finds_it_locked(&keyring.store()).await;
+}
+
+#[tokio::test]
+async fn a_closed_wallet_is_locked_and_nobody_is_asked() {
+    let keyring = Keyring::kwallet().await;
+    let store = keyring.store();
+    store.put(&key("work"), &secret("hf_x")).await.unwrap();
+    keyring.close_wallet().await;
+    every_call_finds_it_locked(&store).await;
 }
 
 /// It writes some seconds after a change, and has an item without its value until then.
@@ -142,16 +157,5 @@ async fn what_a_killed_kwallet_had_not_written_is_no_token() {
 
 #[tokio::test]
 async fn a_value_that_another_program_sets_is_told() {
-    let keyring = Keyring::kwallet().await;
-    let (store, mut changes) = keyring.followed_store();
-    for (writer, value) in [(&store, "hf_old"), (&keyring.store(), "hf_new")] {
-        writer.put(&key("work"), &secret(value)).await.unwrap();
-        let change = told(&mut changes).await;
-        assert_eq!(
-            (change.key, change.value),
-            (key("work"), Some(secret(value)))
-        );
-    }
-    keyring.store().delete(&key("work")).await.unwrap();
-    assert_eq!(told(&mut changes).await.value, None);
+    set_in_place(&Keyring::kwallet().await).await;
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::stream::{Select, StreamExt as _, select};
-use secret_service::Collection;
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 use zbus::{Connection, MatchRule, Message, MessageStream, connection, message};
@@ -17,13 +16,7 @@ use super::fault::Fault;
 use super::prompt::Prompts;
 
 /// The name of every provider.
-const PROVIDER: &str = "org.freedesktop.secrets";
-
-/// KWallet's other names, and where its own interface is.
-const KWALLETS: [(&str, &str); 2] = [
-    ("org.kde.kwalletd6", "/modules/kwalletd6"),
-    ("org.kde.kwalletd5", "/modules/kwalletd5"),
-];
+pub(super) const PROVIDER: &str = "org.freedesktop.secrets";
 
 /// How long the answer to one message may take. A provider answers within milliseconds, one that
 /// the bus has to start within tens of them; half of a call's deadline leaves time to find out that
@@ -135,28 +128,6 @@ impl Bus {
         let bus = DBusProxy::new(&self.connection).await?;
         let name = BusName::try_from(PROVIDER)?;
         Ok(bus.name_has_owner(name).await?)
-    }
-
-    /// Whether the provider is KWallet and has the wallet of this collection open. It calls the collection locked all the
-    /// same until some program has asked for it to be unlocked, which then needs no dialog.
-    pub(super) async fn kwallet_has_open(
-        &self,
-        collection: &Collection<'_>,
-    ) -> Result<bool, Fault> {
-        let bus = DBusProxy::new(&self.connection).await?;
-        let provider = bus.get_name_owner(PROVIDER.try_into()?).await?;
-        for (name, path) in KWALLETS {
-            // Only where it runs: a call would start it.
-            if bus.get_name_owner(name.try_into()?).await.ok().as_ref() != Some(&provider) {
-                continue;
-            }
-            let (interface, wallet) = (Some("org.kde.KWallet"), collection.get_label().await?);
-            let asked = self
-                .connection
-                .call_method(Some(name), path, interface, "isOpen", &wallet);
-            return Ok(asked.await?.body().deserialize()?);
-        }
-        Ok(false)
     }
 
     /// The next signal, waited for. Cancelling loses none.

@@ -1,12 +1,10 @@
-//! What other programs do to items of ours, as the provider's signals tell.
+//! What other programs do to items, as the provider's signals tell.
 //!
-//! A signal is a reason to read the item again and nothing more: every item has one when its
-//! collection is locked, and any program may send one. They are taken off the bus by a task of
-//! their own, because a large collection sends hundreds at once, and zbus stops reading when a
-//! queue is full.
+//! A signal is a reason to look and nothing more: every item has one when its collection is locked,
+//! and any program may send one. They are taken off the bus by a task of their own, because a large
+//! collection sends hundreds at once, and zbus stops reading when a queue is full.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::Deref;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,33 +18,47 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use crate::store::Key;
 
-/// Items of other programs, or of ours that were not seen yet, that may wait to be asked what they
-/// are. More than that come at once only when a collection is locked or unlocked, which changes no
-/// value.
-const STRANGE: usize = 32;
-
-/// So long after the first signal they are looked at. A provider that ends says something before,
-/// and to ask it then makes the bus start another one, which is locked.
+/// So long after the first signal is looked. A provider that ends says something before, and to ask
+/// it then makes the bus start another one, which is locked.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// Our items, and which of them were touched.
+/// Items that are remembered one by one until then.
+const ITEMS: usize = 32;
+
+/// What may have changed since it was looked at.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Changes(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    items: Mutex<Items>,
+    pending: Mutex<Pending>,
     arrived: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Items {
-    /// What lies where, as far as it was seen.
-    known: HashMap<OwnedObjectPath, Key>,
-    touched: BTreeSet<Key>,
-    /// When what was touched is looked at.
+struct Pending {
+    /// Something is gone. Whose it was can no longer be asked.
+    removed: bool,
+    /// Items that were made or changed, of whichever program.
+    items: HashSet<OwnedObjectPath>,
+    /// There were more of them.
+    many: bool,
+    /// Those that are ours.
+    keys: BTreeSet<Key>,
     due: Option<Instant>,
-    strange: HashSet<OwnedObjectPath>,
+    /// How many signals there were ever.
+    signals: u64,
+}
+
+/// What is to be looked at.
+#[derive(Debug, Clone)]
+pub(super) enum Look {
+    /// What there is at all; where `many` were touched, also at each of them.
+    Listing { many: bool },
+    /// Whose an item is.
+    Item(OwnedObjectPath),
+    /// A value.
+    Key(Key),
 }
 
 /// Listening, until it is dropped.
@@ -78,36 +90,30 @@ impl Changes {
 
     fn heed(&self, signal: &Message) {
         let (header, body) = (signal.header(), signal.body());
-        let Ok(path) = body.deserialize::<ObjectPath<'_>>() else {
-            return;
-        };
-        let deleted = match header.member().map(|member| member.as_str()) {
-            Some("ItemCreated" | "ItemChanged") => false,
-            Some("ItemDeleted") => true,
-            _ => return,
-        };
-        let path = OwnedObjectPath::from(path);
-        let mut items = self.items();
-        let key = match deleted {
-            true => items.known.remove(&path),
-            false => items.known.get(&path).cloned(),
-        };
-        match key {
-            Some(key) => drop(items.touched.insert(key)),
-            None if !deleted && items.strange.len() < STRANGE => {
-                items.strange.insert(path);
+        let mut pending = self.pending();
+        match header.member().map(|member| member.as_str()) {
+            Some("ItemDeleted") => pending.removed = true,
+            Some("ItemCreated" | "ItemChanged") => {
+                let Ok(path) = body.deserialize::<ObjectPath<'_>>() else {
+                    return;
+                };
+                match pending.items.len() < ITEMS {
+                    true => drop(pending.items.insert(path.into())),
+                    false => pending.many = true,
+                }
             }
-            None => return,
+            _ => return,
         }
-        items.due.get_or_insert_with(|| Instant::now() + PAUSE);
+        pending.signals += 1;
+        pending.due.get_or_insert_with(|| Instant::now() + PAUSE);
         self.0.arrived.notify_one();
     }
 
-    /// Waits until it is time to look at what was touched. Cancelling loses nothing.
+    /// Waits until it is time to look. Cancelling loses nothing.
     pub(super) async fn due(&self) {
         loop {
             let arrived = self.0.arrived.notified();
-            let due = self.items().due;
+            let due = self.pending().due;
             match due {
                 Some(due) => return sleep_until(due).await,
                 None => arrived.await,
@@ -115,86 +121,97 @@ impl Changes {
         }
     }
 
-    /// The item of `key` lies at `path`.
-    pub(super) fn seen(&self, path: &OwnedObjectPath, key: &Key) {
-        let known = &mut self.items().known;
-        if known.get(path) != Some(key) {
-            known.insert(path.clone(), key.clone());
-        }
-    }
-
-    /// An item of which it is not known what it is.
-    pub(super) fn strange(&self) -> Option<OwnedObjectPath> {
-        self.items().strange.iter().next().cloned()
-    }
-
-    /// What it is: one of ours, or not.
-    pub(super) fn identified(&self, path: &OwnedObjectPath, key: Option<Key>) {
-        if let Some(key) = key {
-            self.seen(path, &key);
-            self.touch(key);
-        }
-        self.items().strange.remove(path);
-    }
-
-    fn touch(&self, key: Key) {
-        let mut items = self.items();
-        items.touched.insert(key);
-        items.due.get_or_insert_with(|| Instant::now() + PAUSE);
-    }
-
-    /// One of those that were touched, when all are identified.
-    pub(super) fn next(&self) -> Option<Touched> {
-        let mut items = self.items();
-        let Some(key) = items.touched.pop_first() else {
-            items.due = None;
+    /// What to look at next, if it is time; `None` when there is no more.
+    pub(super) fn next(&self) -> Option<Next> {
+        let mut pending = self.pending();
+        if pending.due.is_none_or(|due| due > Instant::now()) {
             return None;
-        };
-        Some(Touched {
-            key,
+        }
+        let look = pending.take();
+        if look.is_none() {
+            pending.due = None;
+        }
+        look.map(|look| Next {
+            look,
             changes: Some(self.clone()),
         })
     }
 
-    /// Nothing was touched.
-    pub(super) fn forget(&self) {
-        let mut items = self.items();
-        items.due = None;
-        items.touched.clear();
-        items.strange.clear();
+    /// An item of ours was touched.
+    pub(super) fn touch(&self, key: Key) {
+        self.pending().keys.insert(key);
     }
 
-    fn items(&self) -> MutexGuard<'_, Items> {
+    /// How many signals there were ever.
+    pub(super) fn signals(&self) -> u64 {
+        self.pending().signals
+    }
+
+    /// There is nothing to look at, but for what has come after so many signals.
+    pub(super) fn forget(&self, signals: u64) {
+        let mut pending = self.pending();
+        if pending.signals == signals {
+            *pending = Pending {
+                signals,
+                ..Pending::default()
+            };
+        } else {
+            pending.due = Some(Instant::now() + PAUSE);
+        }
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         // Nothing panics while holding it.
-        self.0.items.lock().unwrap_or_else(PoisonError::into_inner)
+        let pending = self.0.pending.lock();
+        pending.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A key that was touched. It is again when this is dropped before it was looked at.
-pub(super) struct Touched {
-    key: Key,
+impl Pending {
+    fn take(&mut self) -> Option<Look> {
+        if self.many {
+            self.items.clear();
+        }
+        if self.removed || self.many {
+            self.removed = false;
+            let many = std::mem::take(&mut self.many);
+            return Some(Look::Listing { many });
+        }
+        if let Some(path) = self.items.iter().next().cloned() {
+            self.items.remove(&path);
+            return Some(Look::Item(path));
+        }
+        self.keys.pop_first().map(Look::Key)
+    }
+
+    fn put_back(&mut self, look: Look) {
+        match look {
+            Look::Listing { many } => {
+                self.removed = true;
+                self.many |= many;
+            }
+            Look::Item(path) => drop(self.items.insert(path)),
+            Look::Key(key) => drop(self.keys.insert(key)),
+        }
+    }
+}
+
+/// What to look at next. It is once more when this is dropped before that was done.
+pub(super) struct Next {
+    pub(super) look: Look,
     changes: Option<Changes>,
 }
 
-impl Touched {
-    pub(super) fn looked_at(mut self) -> Key {
+impl Next {
+    pub(super) fn done(mut self) {
         self.changes = None;
-        self.key.clone()
     }
 }
 
-impl Deref for Touched {
-    type Target = Key;
-
-    fn deref(&self) -> &Key {
-        &self.key
-    }
-}
-
-impl Drop for Touched {
+impl Drop for Next {
     fn drop(&mut self) {
         if let Some(changes) = self.changes.take() {
-            changes.touch(self.key.clone());
+            changes.pending().put_back(self.look.clone());
         }
     }
 }

@@ -9,8 +9,9 @@ use secret_service::{Error, Item};
 use zeroize::Zeroizing;
 
 use super::bus::Bus;
+use super::changes::Look;
 use super::fault::{Fault, Ticket};
-use crate::store::Key;
+use crate::store::{Change, Key, Part};
 
 /// Tokens are printable ASCII, and KWallet takes nothing but text.
 const CONTENT_TYPE: &str = "text/plain";
@@ -32,8 +33,16 @@ pub(super) struct Collection<'a> {
 impl Collection<'_> {
     pub(super) async fn get(&self, key: &Key) -> Result<Option<Secret>, Fault> {
         match self.find(key).await?.first() {
-            None => Ok(None),
+            None => self.must_be_open().await.map(|()| None),
             Some(item) => read(item, key).await.map(Some),
+        }
+    }
+
+    /// An error where it was locked meanwhile: what is not found then may be there all the same.
+    async fn must_be_open(&self) -> Result<(), Fault> {
+        match self.collection.is_locked().await? {
+            true => Err(Fault::Locked),
+            false => Ok(()),
         }
     }
 
@@ -79,6 +88,9 @@ impl Collection<'_> {
     /// cannot be removed.
     pub(super) async fn delete(&self, key: &Key, ticket: &Ticket) -> Result<bool, Fault> {
         let found = self.find(key).await?;
+        if found.is_empty() {
+            self.must_be_open().await?;
+        }
         for item in found.iter().rev() {
             ticket.change(self.remove(item)).await?;
         }
@@ -94,30 +106,48 @@ impl Collection<'_> {
         // There is no call for the attributes of many items.
         for items in items.chunks(TOGETHER) {
             let all = try_join_all(items.iter().map(Item::get_attributes)).await?;
-            for (item, attributes) in items.iter().zip(&all) {
-                if let Some(key) = key(attributes) {
-                    self.bus.changes.seen(&item.item_path, &key);
-                    keys.insert(key);
-                }
-            }
+            keys.extend(all.iter().filter_map(key));
         }
+        self.must_be_open().await?;
         Ok(keys.into_iter().collect())
     }
 
-    /// Finds out which of the items that were touched are ours. One that is gone again, or that
-    /// nobody may look at, is not.
-    pub(super) async fn identify(&self) -> Result<(), Fault> {
-        let changes = &self.bus.changes;
-        while let Some(path) = changes.strange() {
-            let item = self.service.get_item_by_path(path.clone()).await?;
-            let key = match item.get_attributes().await.map_err(Fault::from) {
-                Ok(attributes) => key(&attributes),
-                Err(Fault::Refused(_) | Fault::Stale(_) | Fault::Locked) => None,
-                Err(fault) => return Err(fault),
-            };
-            changes.identified(&path, key);
+    /// What there is to tell of something that was touched. More may be touched then.
+    pub(super) async fn look_at(&self, look: &Look) -> Result<Option<Change>, Fault> {
+        let touch = |key: Key| {
+            // Nobody follows what is not kept in memory.
+            if key.part == Part::Access {
+                self.bus.changes.touch(key);
+            }
+        };
+        match look {
+            Look::Listing { many } => {
+                let keys = self.keys().await?;
+                if *many {
+                    keys.iter().cloned().for_each(touch);
+                }
+                Ok(Some(Change::Remaining(keys)))
+            }
+            Look::Item(path) => {
+                let item = self.service.get_item_by_path(path.clone()).await?;
+                match item.get_attributes().await.map_err(Fault::from) {
+                    Ok(attributes) => key(&attributes).into_iter().for_each(touch),
+                    // Gone again, or nobody may look at it.
+                    Err(Fault::Refused(_) | Fault::Stale(_) | Fault::Locked) => {}
+                    Err(fault) => return Err(fault),
+                }
+                Ok(None)
+            }
+            Look::Key(key) => {
+                let value = match self.get(key).await {
+                    // There is something, but no token.
+                    Err(Fault::Unusable { .. }) => None,
+                    value => value?,
+                };
+                let key = key.clone();
+                Ok(Some(Change::Touched { key, value }))
+            }
         }
-        Ok(())
     }
 
     /// The items of `key`, newest first. There is one, unless another program made a double.
@@ -127,9 +157,6 @@ impl Collection<'_> {
             .collection
             .search_items(attributes(&username, &part))
             .await?;
-        for item in &items {
-            self.bus.changes.seen(&item.item_path, key);
-        }
         if items.len() < 2 {
             return Ok(items);
         }
@@ -153,13 +180,7 @@ impl Collection<'_> {
         let creating = self
             .collection
             .create_item(&label, attributes, value, false, CONTENT_TYPE);
-        let made = self
-            .bus
-            .prompts
-            .watch(&self.bus.connection, creating)
-            .await?;
-        self.bus.changes.seen(&made.item_path, key);
-        Ok(made)
+        self.bus.prompts.watch(&self.bus.connection, creating).await
     }
 
     async fn remove(&self, item: &Item<'_>) -> Result<(), Error> {

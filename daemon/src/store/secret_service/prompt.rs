@@ -1,6 +1,7 @@
 //! Dialogs of the provider's own.
 //!
-//! We ask for none: lock states are read before anything that would raise one. A provider may
+//! We ask for none: lock states are read before anything that would raise one, and KWallet is asked to
+//! unlock only what it has open. A provider may
 //! still ask its user by itself (KeePassXC confirms deletions, and changes to items of others), or
 //! be locked between two messages. secret-service then shows the dialog and waits for ever, without
 //! telling where it is. So the answers that come in are watched for its path, and what is on the
@@ -73,7 +74,8 @@ impl Prompts {
 }
 
 /// The dialog that an answer demands: `Item.Delete` answers with its path, `Collection.CreateItem`
-/// with the item's and its path; `/` is none. No other call of ours has an answer of these types.
+/// with the item's and its path, `Service.Unlock` with those that are unlocked and its path; `/` is
+/// none. No other call of ours has an answer of these types.
 fn raised(reply: &Message) -> Option<OwnedObjectPath> {
     if reply.message_type() != Type::MethodReturn {
         return None;
@@ -83,6 +85,11 @@ fn raised(reply: &Message) -> Option<OwnedObjectPath> {
         "o" => body.deserialize().ok()?,
         "oo" => {
             body.deserialize::<(ObjectPath<'_>, ObjectPath<'_>)>()
+                .ok()?
+                .1
+        }
+        "aoo" => {
+            body.deserialize::<(Vec<ObjectPath<'_>>, ObjectPath<'_>)>()
                 .ok()?
                 .1
         }
@@ -112,6 +119,8 @@ mod tests {
         let found = |message: Message| raised(&message).map(|path| path.to_string());
         assert_eq!(found(reply(&dialog)).as_deref(), Some("/p/1"));
         assert_eq!(found(reply(&(&none, &dialog))).as_deref(), Some("/p/1"));
+        let unlocking = (Vec::<ObjectPath<'_>>::new(), &dialog);
+        assert_eq!(found(reply(&unlocking)).as_deref(), Some("/p/1"));
         assert_eq!(found(reply(&none)), None);
         assert_eq!(found(reply(&(&item, &none))), None);
         assert_eq!(found(reply(&"text")), None);
