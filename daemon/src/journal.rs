@@ -349,14 +349,8 @@ fn read_snapshot(path: &Path) -> io::Result<Option<Snapshot>> {
 }
 
 fn damaged(path: &Path, why: &str) -> io::Error {
-    let directory = path.parent().unwrap_or(path).display();
-    io::Error::new(
-        io::ErrorKind::InvalidData,
-        format!(
-            "{} is {why}; move the files of {directory} away and hfd makes new ones from the keychain",
-            path.display()
-        ),
-    )
+    let text = format!("{} is {why}", path.display());
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 #[cfg(test)]

@@ -263,8 +263,13 @@ async fn run(place: Place, config: Config, lock: Lock, mode: Mode) -> Result<(),
     let signals = Signals::install()
         .map_err(|error| Error::new(Kind::Other, format!("cannot handle signals: {error}")))?;
     let state = place.state_dir();
-    let journal = Journal::open(&state, new_salt()?)
-        .map_err(|error| Error::new(Kind::Other, format!("cannot open the index: {error}")))?;
+    let journal = Journal::open(&state, new_salt()?).map_err(|error| {
+        let told = Error::new(Kind::Other, format!("cannot open the index: {error}"));
+        match error.kind() == std::io::ErrorKind::InvalidData {
+            true => told.hint("`hfd doctor --repair` makes a new one of what the stores hold"),
+            false => told,
+        }
+    })?;
     let socket = Socket::bind(&place)?;
     listen::announce(&lock, socket.path())?;
     let lock = Arc::new(lock);

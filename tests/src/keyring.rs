@@ -140,8 +140,10 @@ impl<'s> Keyring<'s> {
 
     /// Ends it without letting it notice. The bus starts another one, locked, when it is asked.
     pub fn kill(&self) {
-        processes::kill9(self.running());
-        eventually("the keyring's name is free", || self.pid().is_none());
+        let pid = self.running();
+        processes::kill9(pid);
+        // A call under way may have had the bus start another one already.
+        eventually("the keyring has lost its name", || self.pid() != Some(pid));
     }
 
     /// Ends it and starts another, unlocked: sessions and connections to the old one are void.

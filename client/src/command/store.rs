@@ -35,7 +35,8 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each token is written to its new place and read back there before it leaves the old one. What was cut off goes on
-where it stopped when it is run again. New tokens go where the configuration says (`store = \"file\"`).
+where it stopped when it is run again. New tokens go where the configuration says (`store = \"file\"`, then
+`hfd service restart`).
 
 Examples:
   hfd store migrate --to file --dry-run
@@ -310,7 +311,7 @@ fn choose_another(context: &Context) -> Result<Option<StoreId>, Failure> {
     }
     context
         .output
-        .note("`store = \"file\"` in config.toml chooses it for good");
+        .note("`store = \"file\"` in config.toml, then `hfd service restart`, chooses it for good");
     Ok(Some(StoreId::File))
 }
 

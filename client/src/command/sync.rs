@@ -1,6 +1,6 @@
 //! `hfd sync`
 
-use hfd_proto::{Change, MirrorState, Sync, SyncReply, escape};
+use hfd_proto::{Change, MirrorState, MirrorStatus, Sync, SyncReply, escape};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
@@ -20,7 +20,16 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     if let Some(elsewhere) = state.and_then(|state| status::elsewhere(&state, context)) {
         context.output.note(&elsewhere);
     }
-    Ok(())
+    // A directory that is not there shows nothing. Each of the others was named.
+    match apart(&reply).all(|mirror| mirror.state == MirrorState::Absent) {
+        true => Ok(()),
+        false => Err(Failure::Ended(1)),
+    }
+}
+
+fn apart(reply: &SyncReply) -> impl Iterator<Item = &MirrorStatus> {
+    let mirrors = reply.mirrors.iter();
+    mirrors.filter(|mirror| mirror.state != MirrorState::InSync)
 }
 
 #[derive(Serialize)]
@@ -49,10 +58,8 @@ impl Answer for Synced<'_> {
             let line = change_line(change, &self.zone);
             page.line(&format!("{line} ({dir})"));
         }
-        let mirrors = self.reply.mirrors.iter();
-        let apart = mirrors.filter(|mirror| mirror.state != MirrorState::InSync);
         let mut together = true;
-        for mirror in apart {
+        for mirror in apart(self.reply) {
             together = false;
             let dir = escape(&mirror.dir.to_string_lossy());
             let detail = mirror.detail.as_deref().unwrap_or("not in sync");
@@ -66,7 +73,7 @@ impl Answer for Synced<'_> {
 
 #[cfg(test)]
 mod tests {
-    use hfd_proto::{MirrorStatus, Mode, TokenName};
+    use hfd_proto::{Mode, TokenName};
 
     use super::*;
     use crate::output::shown;

@@ -31,10 +31,12 @@ pub(super) fn examine(status: &StatusReply, context: &Context, report: &mut Repo
                         "tools here use {}, which hfd does not keep in step",
                         dir.display()
                     ),
-                    format!(
-                        "hfd mirror add {}, or unset HF_HOME and HF_TOKEN_PATH",
-                        word(dir.display())
-                    ),
+                    match env.overrides().contains(&"HF_TOKEN_PATH") {
+                        true => "hfd login makes it one, or: unset HF_TOKEN_PATH".to_owned(),
+                        false => {
+                            format!("hfd mirror add {}, or unset HF_HOME", word(dir.display()))
+                        }
+                    },
                 ));
             }
         }

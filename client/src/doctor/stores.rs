@@ -41,12 +41,14 @@ pub(super) fn examine(repair: bool, context: &Context, report: &mut Report) {
             }
             for name in &compared.missing {
                 let name = name.escaped();
+                let end = format!(
+                    "log in with it again, or take it off the list: hfd logout {}",
+                    word(&name)
+                );
                 let mend = match compared.unread.is_empty() {
-                    true => format!(
-                        "log in with it again, or take it off the list: hfd logout {}",
-                        word(&name)
-                    ),
-                    false => "make each store readable first: hfd store list".to_owned(),
+                    true => end,
+                    // It may rest in another.
+                    false => format!("make each store readable (hfd store list), or {end}"),
                 };
                 let detail = format!("the store of `{name}` does not hold it");
                 report

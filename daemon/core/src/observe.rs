@@ -155,6 +155,16 @@ impl TokenFile {
 }
 
 impl Observation {
+    /// Whether there is no token in either file.
+    pub fn is_empty(&self) -> bool {
+        let stored = match &self.stored {
+            Stored::Absent => true,
+            Stored::Sections(sections) => sections.is_empty(),
+            Stored::Unreadable(_) => false,
+        };
+        stored && self.token == TokenFile::Absent
+    }
+
     /// Why one of the files is of no use, naming it, for `status`.
     pub fn trouble(&self, token_path: &Path) -> Option<String> {
         let stored_path = token_path.with_file_name("stored_tokens");

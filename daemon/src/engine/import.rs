@@ -27,7 +27,8 @@ impl Worker {
         if !plan.imports.is_empty() && !self.parts.journal.complete {
             self.search_stores().await;
             if !self.parts.journal.complete {
-                let detail = "its tokens are taken up when the keychain answers";
+                let detail = "its tokens are taken up when the keychain answers; where there is none: \
+                              `store = \"file\"` in config.toml, then `hfd service restart`";
                 return Err(Trouble::new(MirrorState::Pending, detail));
             }
             // The store knew more than the index: what is new is decided afresh.

@@ -20,16 +20,25 @@ impl Worker {
             None => self.add_mirror(&home, mode).await?,
             Some(old) if old == mode => {}
             Some(old) => {
+                let mut changes = vec![Change::Manage {
+                    home: home.clone(),
+                    mode,
+                }];
                 if mode == Mode::Off {
+                    // What tools have written since is taken up first.
+                    self.sync_mirror(&home, Occasion::Noticed).await;
+                    let mirror = self.index().mirrors.get(&home);
+                    // The files show nothing; hfd's own commands go on with it.
+                    changes.push(Change::Activate {
+                        home: home.clone(),
+                        name: mirror.and_then(|mirror| mirror.active.clone()),
+                    });
                     self.empty(&home).await?;
                 }
                 if old == Mode::Runtime {
                     self.out_of_memory(&home).await?;
                 }
-                self.change(vec![Change::Manage {
-                    home: home.clone(),
-                    mode,
-                }])?;
+                self.change(changes)?;
             }
         }
         self.sync_mirror(&home, Occasion::Asked).await;
@@ -43,8 +52,6 @@ impl Worker {
 
     /// Takes out of the files what the old mode had put there.
     async fn empty(&mut self, home: &Home) -> Result<(), Error> {
-        // What tools have written since is taken up first.
-        self.sync_mirror(home, Occasion::Noticed).await;
         self.change(vec![
             Change::Manage {
                 home: home.clone(),

@@ -528,7 +528,8 @@ impl Worker {
     }
 
     /// The caller's home as a mirror. The first home of all becomes one in mode `files`, a later
-    /// one only at a login, which shows it that token alone; `None` for one that is not managed.
+    /// one only at a login, which shows it that token alone; `None` for one that is not managed. Where
+    /// an index was lost its mirrors were, too: a home without tokens may have been one that shows none.
     async fn own_mirror(
         &mut self,
         home: Option<&Home>,
@@ -539,12 +540,27 @@ impl Worker {
             return Ok(Some(home.clone()));
         }
         let mode = match self.index().had_mirror {
-            false => Some(Mode::Files),
             true => manage,
+            false if !self.index().tokens.is_empty() && self.shows_nothing(home).await => {
+                Some(manage.unwrap_or(Mode::Off))
+            }
+            false => Some(Mode::Files),
         };
         let Some(mode) = mode else { return Ok(None) };
         self.add_mirror(home, mode).await?;
         Ok(Some(home.clone()))
+    }
+
+    /// Whether a directory that is no mirror yet holds no token.
+    async fn shows_nothing(&self, home: &Home) -> bool {
+        let Ok(now) = sync::open_mirror(home.clone()) else {
+            return false;
+        };
+        let seen = now
+            .disk
+            .run(Some(self.deadline), crate::mirror::observe)
+            .await;
+        seen.is_ok_and(|seen| seen.is_ok_and(|seen| seen.observation.is_empty()))
     }
 
     /// A directory becomes a mirror, if it is private.

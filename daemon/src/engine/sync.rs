@@ -259,10 +259,15 @@ impl Worker {
                 occasion = Occasion::Noticed;
             }
         }
-        Err(Trouble::new(
-            MirrorState::Conflict,
-            "another program keeps changing the files",
-        ))
+        let linked = self.on_disk(home, crate::mirror::with_another_name).await?;
+        let detail = match linked {
+            Some(path) => format!(
+                "{} has another name elsewhere, under which it may be written: hfd doctor names the mend",
+                path.display()
+            ),
+            None => "another program keeps changing the files".to_owned(),
+        };
+        Err(Trouble::new(MirrorState::Conflict, detail))
     }
 
     pub(super) fn is_in_memory(&self, home: &Home) -> bool {

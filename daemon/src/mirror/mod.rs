@@ -27,7 +27,9 @@ pub use disk::{Disk, Waiting};
 pub use file::Stamp;
 pub use leftover::{Displaced, Leftovers, leftovers, lies_about};
 pub use lock::Lock as Guard;
-pub use observe::{NotSeen, Seen, Stamps, check_home, is_local, observe, stamps};
+pub use observe::{
+    NotSeen, Seen, Stamps, check_home, is_local, observe, stamps, with_another_name,
+};
 pub use quiet::{Directory, age, directory, surroundings};
 pub use watch::{Noticed, Watch};
 pub use write::{NewFiles, WriteError, Written, hold, write};

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hfd_core::observe::{Observation, Stored, TokenFile};
+use hfd_proto::os::open_without_waiting;
 use hfd_proto::{Home, escape};
 use zeroize::Zeroizing;
 
@@ -73,6 +74,15 @@ pub fn stamps(home: &Home) -> Stamps {
 /// `stored_tokens` lies beside `token`, whatever that is called.
 pub(super) fn stored_path(home: &Home) -> std::path::PathBuf {
     home.token_path.with_file_name("stored_tokens")
+}
+
+/// The one of the two files that has another name elsewhere (a hard link), if one has.
+pub fn with_another_name(home: &Home) -> Option<PathBuf> {
+    let mut paths = [stored_path(home), home.token_path.clone()].into_iter();
+    paths.find(|path| {
+        let described = open_without_waiting(path).and_then(|file| file::describe(&file));
+        described.is_ok_and(|described| described.links > 1)
+    })
 }
 
 /// Reads both files, each at a moment at which no program has it open for writing: what is only half

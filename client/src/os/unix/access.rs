@@ -52,11 +52,17 @@ pub(crate) fn open_to_readers(file: &File, path: &Path) -> Option<Trouble> {
 /// A file of somebody else.
 pub(crate) fn of_another(file: &File, path: &Path) -> Option<Trouble> {
     let shown = path.display();
-    (file.metadata().ok()?.uid() != me()).then(|| {
-        (
+    let is_link = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    (file.metadata().ok()?.uid() != me()).then(|| match is_link {
+        // To take possession of what it leads to is no mend.
+        true => (
+            format!("{shown} leads to a file of another user, which is not believed"),
+            format!("rm {}", word(&shown)),
+        ),
+        false => (
             format!("{shown} belongs to another user"),
             format!("sudo chown \"$USER\" {}", word(&shown)),
-        )
+        ),
     })
 }
 

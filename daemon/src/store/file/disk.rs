@@ -354,12 +354,17 @@ fn read_private(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
     let file = match os::open_itself(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if os::is_link_error(&error) => return Err(exposed(path, "is a link")),
+        Err(error) if os::is_link_error(&error) => return Err(not_ours(path, "is a link")),
         Err(error) => return Err(not_read(path, &error)),
     };
     let metadata = file.metadata().map_err(|error| not_read(path, &error))?;
     if let Some(how) = os::exposed(&file).map_err(|error| not_read(path, &error))? {
-        return Err(exposed(path, in_words(how)));
+        return Err(match how {
+            Exposed::Open => exposed(path),
+            Exposed::NoFile => not_ours(path, "is no regular file"),
+            Exposed::Foreign => not_ours(path, "belongs to another user"),
+            Exposed::Linked => not_ours(path, "has another name elsewhere"),
+        });
     }
     let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
     if length > limit {
@@ -374,15 +379,6 @@ fn read_private(path: &Path, limit: usize) -> Result<Option<Zeroizing<Vec<u8>>>,
         .read_to_end(&mut bytes)
         .map_err(|error| not_read(path, &error))?;
     Ok(Some(bytes))
-}
-
-fn in_words(how: Exposed) -> &'static str {
-    match how {
-        Exposed::NoFile => "is no regular file",
-        Exposed::Foreign => "belongs to another user",
-        Exposed::Open => "is open to other users",
-        Exposed::Linked => "has another name elsewhere",
-    }
 }
 
 fn random(bytes: &mut [u8]) -> Result<(), StoreError> {
@@ -424,10 +420,19 @@ fn damaged(path: &Path, damage: Damage) -> StoreError {
     }
 }
 
-fn exposed(path: &Path, why: &str) -> StoreError {
+/// Somebody has put it there, or may write it under another name.
+fn not_ours(path: &Path, why: &str) -> StoreError {
     let path = path.display();
     unavailable(
         format!("{path} {why}"),
+        &format!("move it away, and put a copy of your own in its place where it is yours: {path}"),
+    )
+}
+
+fn exposed(path: &Path) -> StoreError {
+    let path = path.display();
+    unavailable(
+        format!("{path} is open to other users"),
         &format!(
             "make it yours alone: {}; if others may have read it, log in anew",
             how_to_close(&path)

@@ -236,6 +236,47 @@ fn the_index_is_damaged() {
     sandbox.hfd(["token", "play"]).ok();
 }
 
+/// Which files were to show nothing was in the index.
+#[test]
+fn a_repair_writes_no_token_where_none_was() {
+    let sandbox = healthy();
+    let files = || {
+        ["token", "stored_tokens"].map(|name| {
+            fs::read_to_string(sandbox.hf_home().join(name)).is_ok_and(|text| text.contains("hf_"))
+        })
+    };
+    sandbox.hfd(["mirror", "add", "--mode", "off"]).ok();
+    // hfd's own commands go on with the active token.
+    let active = sandbox.hfd(["token"]).ok().stdout;
+    assert_eq!(active, sandbox.hfd(["token", "play"]).ok().stdout);
+    assert_eq!(files(), [false, false]);
+    sandbox.hfd(["service", "stop"]).ok();
+    fs::write(index(&sandbox).join("index.json"), "{").unwrap();
+    sandbox
+        .hfd(["token", "work"])
+        .exits(1)
+        .notes("hfd doctor --repair");
+    sandbox.hfd(["doctor", "--repair"]).ok();
+    sandbox.hfd(["token", "work"]).ok();
+    sandbox.hfd(["sync"]).ok();
+    assert_eq!(files(), [false, false]);
+    sandbox.hfd(["mirror", "add", "--mode", "files"]).ok();
+    assert_eq!(files(), [false, true], "none of them is active");
+}
+
+#[test]
+fn a_file_of_a_mirror_leads_to_another_users() {
+    let sandbox = healthy();
+    let token = sandbox.hf_home().join("token");
+    fs::remove_file(&token).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &token).unwrap();
+    finds(&sandbox, "mirror-owner", "rm ");
+    sandbox.hfd(["sync"]).exits(1);
+    fs::remove_file(&token).unwrap();
+    sandbox.hfd(["sync"]).ok();
+    is_silent(&sandbox);
+}
+
 #[test]
 fn the_keychain_holds_what_the_index_does_not_know() {
     let sandbox = healthy();

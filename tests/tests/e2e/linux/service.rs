@@ -476,4 +476,8 @@ fn systemd_hands_over_what_opens_the_encrypted_file() {
     // And nobody is asked after the next start either.
     processes::kill9(sandbox.daemon_pid());
     sandbox.hfd(["token", "work"]).ok().prints(&work);
+    sandbox.hfd(["lock"]).ok();
+    sandbox.hfd(["token", "work"]).exits(11);
+    sandbox.hfd(["unlock"]).ok();
+    sandbox.hfd(["token", "work"]).ok().prints(&work);
 }
