@@ -101,9 +101,8 @@ fn damaged(error: &Error, context: &Context) -> Option<&'static str> {
     if lines.any(|line| line.ends_with(b"\n") && !is_json(line)) {
         return Some(JOURNAL);
     }
-    let told = error
-        .message
-        .contains("hfd makes new ones from the keychain");
+    let hint = error.hint.as_deref();
+    let told = hint.is_some_and(|hint| hint.contains("hfd doctor --repair"));
     told.then(|| match error.message.contains("journal is ") {
         true => JOURNAL,
         false => INDEX,
