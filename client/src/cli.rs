@@ -112,7 +112,7 @@ pub(crate) enum Command {
     Status,
     /// Look at everything, and tell what is wrong with its mend
     Doctor(doctor::Arguments),
-    /// Bring keychain and files together now
+    /// Bring keychain and files together now; status 1 where files do not follow
     Sync,
     /// Follow what happens, one line per event
     Watch,

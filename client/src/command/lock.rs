@@ -31,36 +31,42 @@ pub(crate) fn lock(context: &Context) -> Result<(), Failure> {
 
 pub(crate) fn unlock(arguments: &Unlocking, context: &Context) -> Result<(), Failure> {
     let home = context.env.home_if_usable();
-    let unlock = |passphrase| {
-        let request = Unlock {
-            passphrase,
-            home: home.clone(),
-            ..Unlock::default()
-        };
-        session::request(&context.env, request)
+    let passphrase = match arguments.with_passphrase {
+        true => Some(stdin::passphrase()?),
+        false if is_file_locked(context)? && !opens_by_itself(context)? => Some(ask(context)?),
+        false => None,
     };
-    let reply = match arguments.with_passphrase {
-        true => unlock(Some(stdin::passphrase()?)),
-        // What a service manager hands over needs nobody to be asked.
-        false if is_file_locked(context)? => match unlock(None) {
-            reply if !is_file_locked(context)? => reply,
-            _ => unlock(Some(ask(context)?)),
-        },
-        false => unlock(None),
+    let request = Unlock {
+        passphrase,
+        home,
+        ..Unlock::default()
     };
+    let reply = session::request(&context.env, request);
     answer(reply, "hfd is unlocked.", context)?;
-    note_locked_keychain(context)
+    note_locked_keychain(context);
+    Ok(())
+}
+
+/// Whether the encrypted file opens with what a service manager hands over, which needs nobody to be
+/// asked. hfd itself stays as it is.
+fn opens_by_itself(context: &Context) -> Result<bool, Failure> {
+    let request = Unlock {
+        store_only: true,
+        ..Unlock::default()
+    };
+    session::request(&context.env, request)?;
+    Ok(!is_file_locked(context)?)
 }
 
 /// It is another lock than hfd's, and not ours to open.
-fn note_locked_keychain(context: &Context) -> Result<(), Failure> {
-    let status = session::request(&context.env, Status::default())?;
-    if status.lock == LockState::Keychain && status.store.id != StoreId::File {
-        context
-            .output
-            .note("the keychain is locked still: unlock it in its own window");
+fn note_locked_keychain(context: &Context) {
+    let status = session::request(&context.env, Status::default());
+    let locked = status
+        .is_ok_and(|status| status.lock == LockState::Keychain && status.store.id != StoreId::File);
+    if locked {
+        let note = "the keychain is locked still: unlock it in its own window";
+        context.output.note(note);
     }
-    Ok(())
 }
 
 /// Opens the encrypted file where it takes a passphrase and there is somebody to ask, once after each start of the

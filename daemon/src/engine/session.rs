@@ -338,12 +338,8 @@ impl Worker {
 
     /// A token has no longer this value, so that it is asked of its store. It may be that of another one.
     fn drop_value(&self, value: Fingerprint) {
-        let mut tokens = self.index().tokens.values();
-        let of = tokens
-            .by_ref()
-            .filter(|record| record.access == value)
-            .count();
-        if of < 2 {
+        let tokens = self.index().tokens.values();
+        if tokens.filter(|record| record.access == value).count() < 2 {
             self.parts.values.forget(value);
         }
     }

@@ -126,7 +126,8 @@ pub(super) async fn rekey(daemon: &Daemon, request: Rekey) -> Result<Rekeyed, Er
 /// `hfd unlock`: the encrypted file first, since what is shown then may rest there.
 pub(super) async fn unlock(daemon: &Daemon, request: Unlock) -> Result<LockReply, Error> {
     let locked_by_person = daemon.snapshot().index.locked;
-    if request.store_only && locked_by_person {
+    // A passphrase is for `hfd unlock` then, which tries first whether one is needed.
+    if request.store_only && request.passphrase.is_some() && locked_by_person {
         return Err(locked());
     }
     let file = daemon.stores.get(StoreId::File)?;

@@ -7,6 +7,7 @@ use futures_util::StreamExt as _;
 use hfd_daemon::store::{Backend, Change, SecretService, Store, StoreError};
 use hfd_proto::{Error, StoreState};
 use rustix::process::{Signal, kill_process};
+use tokio::time::timeout;
 use zbus::MessageStream;
 
 use crate::bench::{Bench as _, Breakable as _, key, refresh, secret, soon};
@@ -380,8 +381,8 @@ async fn what_other_programs_do_to_an_item_is_told() {
         matches!(locked, Err(StoreError::Locked { .. })),
         "{locked:?}"
     );
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(changes.is_empty());
+    let quiet = timeout(Duration::from_millis(500), changes.recv()).await;
+    assert!(quiet.is_err(), "{quiet:?}");
     keyring.unlock().await;
     keyring.secret_tool(&[&["clear"], &of_work[..]].concat(), "");
     // Unlocking has touched it, too.
@@ -404,7 +405,7 @@ async fn a_change_right_before_the_end_starts_no_provider() {
         keyring.secret_tool(&item, "a password");
         keyring.end().await;
         // It would have looked by then.
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        assert_eq!(keyring.provider().await, None);
+        let started = timeout(Duration::from_millis(600), keyring.provider_is(true)).await;
+        assert!(started.is_err(), "a provider was started");
     }
 }

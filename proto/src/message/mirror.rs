@@ -52,7 +52,7 @@ pub struct Unlock {
     /// What opens the encrypted token file, for as long as the daemon runs or until it is locked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passphrase: Option<Passphrase>,
-    /// Whether that is all that is to be opened; refused while hfd is locked.
+    /// Whether that is all that is to be opened; with a passphrase it is refused while hfd is locked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub store_only: bool,
     /// The caller's Hugging Face home, whose files must follow; others may do so later.

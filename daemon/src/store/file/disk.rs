@@ -425,7 +425,7 @@ fn not_ours(path: &Path, why: &str) -> StoreError {
     let path = path.display();
     unavailable(
         format!("{path} {why}"),
-        &format!("move it away, and put a copy of your own in its place where it is yours: {path}"),
+        "where it is yours, put a copy that has no other name in its place; else move it away",
     )
 }
 

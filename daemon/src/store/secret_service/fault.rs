@@ -57,8 +57,8 @@ impl Fault {
         let told = || escape(&format!("{name}: {message}"));
         match name {
             "org.freedesktop.Secret.Error.IsLocked" => Self::Locked,
-            // gnome-keyring names removed objects in three ways, KWallet in one. NoReply is what the bus says for a
-            // provider that ended before it answered.
+            // gnome-keyring names removed objects in three ways, KWallet in one. NoReply is what the
+            // bus says for a provider that ended before it answered.
             "org.freedesktop.Secret.Error.NoSession"
             | "org.freedesktop.Secret.Error.NoSuchObject"
             | "org.freedesktop.DBus.Error.UnknownObject"

@@ -81,6 +81,11 @@ fn a_passphrase_opens_the_file_once_after_each_start() {
     // What hides the tokens closes the file as well.
     sandbox.hfd(["lock"]).ok();
     sandbox.hfd(["unlock"]).exits(11);
+    let status = sandbox.hfd(["status", "--json"]).ok().json();
+    assert_eq!(
+        status["lock"], "session",
+        "what failed has unlocked nothing"
+    );
     sandbox.hfd(["token", "work"]).exits(11);
     with_passphrase(&sandbox, &["unlock"], PASSPHRASE).exited(0);
     sandbox.hfd(["token", "work"]).ok().prints(&work);
